@@ -1,0 +1,1 @@
+"""What the five scripts share: tables, features, models, alloys and figures."""

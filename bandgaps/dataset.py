@@ -1,0 +1,273 @@
+"""The shared table: its columns, reading, writing, cleaning and splitting.
+
+The table is a pandas DataFrame with one row a material:
+
+| column | meaning |
+|---|---|
+| `material_id` | `mp-149`, or the source's own id |
+| `formula` | reduced formula in pymatgen's spelling |
+| `structure` | pymatgen Structure (absent where only compositions are known) |
+| `energy_above_hull`, `formation_energy_per_atom` or `energy_per_atom` | eV/atom; picks the lowest-energy polymorph |
+| `band_gap` | eV; 0 is a metal. Other numeric columns can be targets as well |
+| `split` | `train`, `validation` or `test` |
+
+On disk it has the format of `matminer.utils.io.store_dataframe_as_json` (orient "split"), gzipped.
+"""
+
+from __future__ import annotations
+
+import gc
+import gzip
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+import pandas as pd
+
+from bandgaps.errors import InputError
+from bandgaps.files import read_json, replacing, sha256, write_json
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+ENERGIES = ("energy_above_hull", "formation_energy_per_atom", "energy_per_atom")
+ISOLATION_CUTOFF = 4.0  # Å
+TEST_FRACTION = 0.2
+VALIDATION_FRACTION = 0.1  # of what is not test
+
+_BARE_NAN = re.compile(rb"(?<=[\[,: ])-?(?:NaN|Infinity)(?=[,\]} ])")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of cleaning: what it kept, and how many rows were left after it."""
+
+    kept: str
+    rows: int
+
+
+# ---------------------------------------------------------------------------------------------------- reading, writing
+
+
+def read(path: Path | str, structures: bool = True) -> pd.DataFrame:
+    """Read a table.
+
+    Args:
+        path: a file in the shared format, gzipped or not.
+        structures: whether to build pymatgen Structures; without, the column `structure` is left out, which is faster.
+
+    Raises:
+        InputError: the file is missing, damaged, empty or not in the shared format.
+    """
+    content = _parse(_decompress(Path(path)), path)
+    try:
+        columns, rows = content["columns"], content["data"]
+        table = pd.DataFrame(rows, columns=columns, index=content["index"])
+    except (KeyError, TypeError, ValueError, AssertionError) as error:
+        raise InputError(f"{path}: not a table in the shared format ({error}); write it with query.py") from None
+    require_columns(table, ["formula"], path)
+    if table.empty:
+        raise InputError(f"{path}: the table has no rows; query again with wider filters")
+    if not structures:
+        return table.drop(columns="structure", errors="ignore")
+    if "structure" in table:
+        table["structure"] = [_structure(value, path, row) for row, value in enumerate(table["structure"])]
+    return table
+
+
+def write(table: pd.DataFrame, path: Path | str) -> None:
+    """Write a table, atomically; equal tables give equal bytes.
+
+    Raises:
+        OSError: the folder cannot be written to or is full; a table already at `path` stays.
+    """
+    content = {
+        "index": table.index.tolist(),
+        "columns": table.columns.tolist(),
+        "data": [list(row) for row in zip(*(table[column].tolist() for column in table), strict=True)],
+    }
+    text = orjson.dumps(content, default=_as_dict)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        if Path(path).suffix == ".gz":
+            with gzip.GzipFile(filename="", fileobj=file, mode="wb", compresslevel=6, mtime=0) as compressed:
+                compressed.write(text)
+        else:
+            file.write(text)
+
+
+def meta_path(path: Path | str) -> Path:
+    """Where the account of a table lies: `data/bandgaps.json.gz` has `data/bandgaps.meta.json`."""
+    path = Path(path)
+    return path.with_name(stem(path) + ".meta.json")
+
+
+def stem(path: Path | str) -> str:
+    """File name of a table without its suffixes."""
+    return re.sub(r"\.(json|csv)(\.gz)?$", "", Path(path).name)
+
+
+def write_meta(path: Path | str, meta: dict[str, Any]) -> None:
+    """Write the account of the table at `path` (source, filters, counts, date), with its checksum, beside it."""
+    write_json({**meta, "sha256": sha256(path)}, meta_path(path))
+
+
+def read_meta(path: Path | str) -> dict[str, Any]:
+    """The account of the table at `path`; empty where there is none or where it belongs to other contents."""
+    beside = meta_path(path)
+    if not beside.exists() or not Path(path).exists():
+        return {}
+    meta = read_json(beside)
+    return meta if isinstance(meta, dict) and meta.get("sha256") == sha256(path) else {}
+
+
+def _decompress(path: Path) -> bytes:
+    try:
+        raw = path.read_bytes()
+        return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; write it with query.py or name another table") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: a folder, not a table; name a file") from None
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"{path}: damaged or half-written gzip ({error}); write it again with query.py") from None
+
+
+def _parse(text: bytes, path: Path | str) -> dict[str, Any]:
+    with _no_garbage_collection():
+        try:
+            try:
+                content = orjson.loads(text)
+            except orjson.JSONDecodeError:  # matminer writes NaN, which JSON does not have
+                content = orjson.loads(_BARE_NAN.sub(b"null", text))
+        except orjson.JSONDecodeError as error:
+            raise InputError(f"{path}: damaged or half-written JSON ({error}); write it again with query.py") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: not a table in the shared format (no columns and data); write it with query.py")
+    return content
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Millions of new containers that all stay alive make the cyclic collector run for nothing."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _structure(value: Any, path: Path | str, row: int) -> Structure:
+    from pymatgen.core import Structure
+
+    try:
+        return Structure.from_dict(value)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: row {row}: column structure is not a pymatgen Structure ({error!r})") from None
+
+
+def _as_dict(value: Any) -> Any:
+    if hasattr(value, "as_dict"):
+        return value.as_dict()
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"cannot store a {type(value).__name__}")
+
+
+# ------------------------------------------------------------------------------------------------------------ checking
+
+
+def require_columns(table: pd.DataFrame, columns: Sequence[str], path: Path | str) -> None:
+    """Raise InputError if `table` (read from `path`) lacks one of `columns`."""
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise InputError(f"{path}: no column {', '.join(missing)}; it has {', '.join(map(str, table.columns))}")
+
+
+def target_values(table: pd.DataFrame, target: str, path: Path | str) -> np.ndarray:
+    """The target column as float64, shape (rows,).
+
+    Raises:
+        InputError: there is no such column, or a value is missing, infinite or not a number.
+    """
+    require_columns(table, [target], path)
+    values = pd.to_numeric(table[target], errors="coerce").to_numpy(dtype=float)
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        first = table.iloc[bad[0]]
+        raise InputError(
+            f"{path}: {bad.size} of {len(table)} rows have no number in column {target}, "
+            f"first row {bad[0]} ({first['formula']}: {first[target]!r}); drop them with query.py --drop-missing"
+        )
+    return values
+
+
+def is_metal(table: pd.DataFrame, target: str = "band_gap") -> np.ndarray:
+    """Which rows are metals (gap exactly 0 eV), by the target if it is a gap, else by `band_gap`; shape (rows,)."""
+    other_property = "band_gap" in table and not target.startswith("band_gap")
+    return table["band_gap" if other_property else target].to_numpy(dtype=float) == 0
+
+
+# ------------------------------------------------------------------------------------------------------------ cleaning
+
+
+def clean(table: pd.DataFrame, target: str) -> tuple[pd.DataFrame, list[Step]]:
+    """Keep one material a formula, and none that comes apart.
+
+    The polymorph of lowest energy represents its formula; where no energy is known, a formula's rows are averaged.
+
+    Returns:
+        The rows left, renumbered from 0, and the steps with their counts.
+    """
+    energy = next((column for column in ENERGIES if column in table and table[column].notna().all()), None)
+    if energy:
+        lowest = table[energy].groupby(table["formula"]).idxmin()
+        table = table.loc[lowest.sort_values()].reset_index(drop=True)
+        steps = [Step(f"polymorph of lowest {energy} of each formula", len(table))]
+    else:
+        table = _mean_of_formulas(table, target)
+        steps = [Step("mean of each formula's rows (no energy to choose by)", len(table))]
+    if "structure" in table:
+        table = table[[not has_isolated_atom(structure) for structure in table["structure"]]].reset_index(drop=True)
+        steps.append(Step(f"no atom without a neighbour within {ISOLATION_CUTOFF:g} Å", len(table)))
+    return table, steps
+
+
+def _mean_of_formulas(table: pd.DataFrame, target: str) -> pd.DataFrame:
+    first = table.drop_duplicates("formula").reset_index(drop=True)
+    means = table.groupby("formula")[target].mean()
+    return first.assign(**{target: first["formula"].map(means)})
+
+
+def has_isolated_atom(structure: Structure, cutoff: float = ISOLATION_CUTOFF) -> bool:
+    """Whether some site has no neighbour (periodic images of itself included) within `cutoff` Å."""
+    centers, _, _, _ = structure.get_neighbor_list(cutoff)
+    return len(np.unique(centers)) < len(structure)
+
+
+def split(metal: np.ndarray, seed: int) -> np.ndarray:
+    """Assign rows to `train`, `validation` and `test`, metals and non-metals each in the same proportions.
+
+    A fifth is test; a tenth of the rest is validation, for models that stop early and part of the training rows
+    for those that do not.
+
+    Args:
+        metal: which rows are metals, shape (rows,).
+        seed: any non-negative integer; the same seed gives the same split.
+    """
+    generator = np.random.default_rng(seed)
+    parts = np.full(len(metal), "train", dtype=object)
+    for stratum in (metal, ~metal):
+        rows = generator.permutation(np.flatnonzero(stratum))
+        tests = round(TEST_FRACTION * len(rows))
+        validations = round(VALIDATION_FRACTION * (len(rows) - tests))
+        parts[rows[:tests]] = "test"
+        parts[rows[tests : tests + validations]] = "validation"
+    return parts
