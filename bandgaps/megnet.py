@@ -1,0 +1,448 @@
+"""MEGNet, a graph network for crystals, in Keras 3: build, train, load (published weights too), save, predict.
+
+Chen et al., Chem. Mater. 31, 3564 (2019); with several fidelities Chen et al., Nat. Comput. Sci. 1, 46 (2021). A model
+is an ensemble of one or more members, networks of one architecture with weights of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # start-up notes about the processor say nothing about a run
+
+import keras
+from keras import ops
+
+from bandgaps import published
+from bandgaps.errors import InputError
+from bandgaps.files import read_json, replacing_folder, sha256, write_json
+from bandgaps.graphs import Graphs
+
+FORMAT = 1  # of the model folder
+BONDS_A_BATCH = 20_000  # in prediction; small enough for the processor's cache, large enough to keep it busy
+PARTS = ("atom", "bond", "state")
+
+Weights = Mapping[str, Any]  # name -> array or tensor
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """Architecture of a MEGNet; the defaults are those of the published 2018 models.
+
+    Attributes:
+        cutoff: atoms closer than this share a bond, Å.
+        gaussians: number of Gaussians that a distance is expanded in, with centres from 0 to `last_center` Å.
+        width: of each Gaussian, Å.
+        blocks: number of MEGNet blocks.
+        units: widths n1, n2, n3 of the paper: hidden layers, what blocks pass on, Set2Set.
+        set2set_steps: passes of Set2Set.
+        elements: rows of the element embedding; atomic numbers run up to one less.
+        embedding: its columns.
+        fidelities: names of the levels of theory between which the state input tells; none: the state starts as zeros.
+        probability: whether the last layer ends in a sigmoid (classifiers) or is linear.
+    """
+
+    cutoff: float = 4.0
+    gaussians: int = 100
+    last_center: float = 5.0
+    width: float = 0.5
+    blocks: int = 3
+    units: tuple[int, int, int] = (64, 32, 16)
+    set2set_steps: int = 3
+    elements: int = 95
+    embedding: int = 16
+    fidelities: tuple[str, ...] = ()
+    probability: bool = False
+
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of every weight, in order."""
+        n1, n2, n3 = self.units
+        shapes: dict[str, tuple[int, ...]] = {"element_embedding": (self.elements, self.embedding)}
+        if self.fidelities:
+            shapes["fidelity_embedding"] = (len(self.fidelities), self.embedding)
+
+        def layers(name: str, *sizes: int) -> None:
+            for depth, (inputs, outputs) in enumerate(pairwise(sizes)):
+                shapes[f"{name}/{depth}/kernel"] = (inputs, outputs)
+                shapes[f"{name}/{depth}/bias"] = (outputs,)
+
+        inputs = (self.embedding, self.gaussians, self.embedding if self.fidelities else 2)
+        for part, size in zip(PARTS, inputs, strict=True):
+            layers(f"input/{part}", size, n1, n2)
+        for block in range(self.blocks):
+            if block > 0:
+                for part in PARTS:
+                    layers(f"block{block}/{part}/ff", n2, n1, n2)
+            for part, vectors in zip(PARTS, (3, 4, 3), strict=True):
+                layers(f"block{block}/{part}/phi", vectors * n2, n1, n1, n2)
+        for part in ("atom", "bond"):
+            for name, (size, outputs) in {"memory": (n2, n3), "recurrent": (2 * n3, 4 * n3)}.items():
+                shapes[f"set2set/{part}/{name}/kernel"] = (size, outputs)
+                shapes[f"set2set/{part}/{name}/bias"] = (outputs,)
+        layers("readout", 4 * n3 + n2, n2, n3, 1)
+        return shapes
+
+
+# --------------------------------------------------------------------------------------------------------- the network
+
+
+class Batch(NamedTuple):
+    """Crystals as one graph without bonds between them."""
+
+    atomic_numbers: Any  # (atoms,)
+    crystal: Any  # of each atom, (atoms,)
+    distances: Any  # Å, (bonds,)
+    first: Any  # atom at which a bond starts, ascending, (bonds,)
+    second: Any  # atom at which it ends, (bonds,)
+    fidelity: Any  # (crystals,)
+
+
+def batch_of(graphs: Graphs, fidelity: np.ndarray | None = None) -> Batch:
+    """One batch of all crystals; `fidelity` is the index of each crystal's level of theory, shape (crystals,)."""
+    shift = np.repeat(graphs.atom_offsets[:-1], graphs.bond_counts).astype(np.int32)
+    return Batch(
+        graphs.atomic_numbers,
+        np.repeat(np.arange(len(graphs), dtype=np.int32), graphs.atom_counts),
+        graphs.distances,
+        graphs.first + shift,
+        graphs.second + shift,
+        np.zeros(len(graphs), dtype=np.int32) if fidelity is None else np.asarray(fidelity, dtype=np.int32),
+    )
+
+
+def softplus2(x: Any) -> Any:
+    """The activation of MEGNet: softplus, shifted so that 0 stays 0."""
+    return ops.softplus(x) - np.float32(np.log(2))
+
+
+def forward(weights: Weights, batch: Batch, settings: Hyperparameters) -> Any:
+    """The network's output for each crystal (the standardised target), shape (crystals,)."""
+    crystals, atoms = ops.shape(batch.fidelity)[0], ops.shape(batch.atomic_numbers)[0]
+    bond_crystal = ops.take(batch.crystal, batch.first, axis=0)
+    bonds_of_atom = _segment_mean_weights(batch.first, atoms)
+    bonds_of_crystal = _segment_mean_weights(bond_crystal, crystals)
+    atoms_of_crystal = _segment_mean_weights(batch.crystal, crystals)
+
+    centers = np.linspace(0, settings.last_center, settings.gaussians, dtype=np.float32)
+    atom = ops.take(weights["element_embedding"], batch.atomic_numbers, axis=0)
+    bond = ops.exp(-(((batch.distances[:, None] - centers) / np.float32(settings.width)) ** 2))
+    if settings.fidelities:
+        state = ops.take(weights["fidelity_embedding"], batch.fidelity, axis=0)
+    else:
+        state = ops.zeros((crystals, 2))
+
+    atom, bond, state = (
+        _layers(weights, f"input/{part}", x) for part, x in zip(PARTS, (atom, bond, state), strict=True)
+    )
+    for block in range(settings.blocks):
+        name = f"block{block}"
+        v, e, u = atom, bond, state
+        if block > 0:
+            v, e, u = (_layers(weights, f"{name}/{part}/ff", x) for part, x in zip(PARTS, (v, e, u), strict=True))
+        e = _bond_update(weights, f"{name}/bond/phi", v, e, u, batch)
+        sums = ops.segment_sum(e, batch.first, num_segments=atoms)
+        u_of_atom = ops.take(u, batch.crystal, axis=0)
+        v = _layers(
+            weights, f"{name}/atom/phi", ops.concatenate([sums * bonds_of_atom, v, u_of_atom], -1), linear_end=True
+        )
+        mean_bond = ops.segment_sum(sums, batch.crystal, num_segments=crystals) * bonds_of_crystal
+        mean_atom = ops.segment_sum(v, batch.crystal, num_segments=crystals) * atoms_of_crystal
+        u = _layers(weights, f"{name}/state/phi", ops.concatenate([mean_bond, mean_atom, u], -1), linear_end=True)
+        atom, bond, state = atom + v, bond + e, state + u
+
+    readout = [
+        _set2set(weights, "set2set/atom", atom, batch.crystal, crystals, settings.set2set_steps),
+        _set2set(weights, "set2set/bond", bond, bond_crystal, crystals, settings.set2set_steps),
+        state,
+    ]
+    output = _layers(weights, "readout", ops.concatenate(readout, -1), linear_end=True)[:, 0]
+    return ops.sigmoid(output) if settings.probability else output
+
+
+def _layers(weights: Weights, name: str, x: Any, linear_end: bool = False, start: int = 0) -> Any:
+    """Dense layers `name`/0, 1, …, each but perhaps the last with its activation."""
+    depth = start
+    while f"{name}/{depth}/kernel" in weights:
+        x = ops.matmul(x, weights[f"{name}/{depth}/kernel"]) + weights[f"{name}/{depth}/bias"]
+        depth += 1
+        if not linear_end or f"{name}/{depth}/kernel" in weights:
+            x = softplus2(x)
+    return x
+
+
+def _bond_update(weights: Weights, name: str, v: Any, e: Any, u: Any, batch: Batch) -> Any:
+    """phi_e of [v_i, v_j, e_ij, u]; its first layer is a sum over the four, so atoms are multiplied, then gathered."""
+    of_first, of_second, of_bond, of_state = ops.split(weights[f"{name}/0/kernel"], 4)
+    shared = ops.matmul(u, of_state) + weights[f"{name}/0/bias"]
+    first = ops.matmul(v, of_first) + ops.take(shared, batch.crystal, axis=0)
+    second = ops.matmul(v, of_second)
+    hidden = ops.take(first, batch.first, axis=0) + ops.take(second, batch.second, axis=0) + ops.matmul(e, of_bond)
+    return _layers(weights, name, softplus2(hidden), linear_end=True, start=1)
+
+
+def _segment_mean_weights(segments: Any, count: Any) -> Any:
+    """1 / members of each segment, shape (count, 1): what turns sums into means."""
+    ones = ops.ones_like(segments, dtype="float32")
+    return 1.0 / ops.maximum(ops.segment_sum(ones, segments, num_segments=count), 1.0)[:, None]
+
+
+def _set2set(weights: Weights, name: str, x: Any, segments: Any, count: Any, steps: int) -> Any:
+    """Summary of the rows of each segment, whatever their order, shape (count, 2 n3).
+
+    Vinyals et al., arXiv 1511.06391, as megnet has it: the cell state does not pass from one step to the next, and the
+    gates are Keras 1's hard sigmoid.
+    """
+
+    def gate(z: Any) -> Any:
+        return ops.clip(0.2 * z + 0.5, 0.0, 1.0)
+
+    memory = ops.matmul(x, weights[f"{name}/memory/kernel"]) + weights[f"{name}/memory/bias"]
+    kernel, bias = weights[f"{name}/recurrent/kernel"], weights[f"{name}/recurrent/bias"]
+    query = ops.zeros((count, kernel.shape[0]))
+    for _ in range(steps):
+        enter, _forget, cell, leave = ops.split(ops.matmul(query, kernel) + bias, 4, axis=-1)
+        hidden = gate(leave) * ops.tanh(gate(enter) * ops.tanh(cell))
+        energy = ops.sum(memory * ops.take(hidden, segments, axis=0), -1)
+        highest = ops.segment_max(energy, segments, num_segments=count)
+        attention = ops.exp(energy - ops.take(highest, segments, axis=0))
+        total = ops.segment_sum(attention, segments, num_segments=count)
+        weighted = ops.segment_sum(memory * attention[:, None], segments, num_segments=count)
+        query = ops.concatenate([hidden, weighted / total[:, None]], -1)
+    return query
+
+
+def _signature() -> Batch:
+    """What a batch looks like to TensorFlow, so that one trace serves batches of every size."""
+    import tensorflow as tf
+
+    whole, real = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)
+    return Batch(whole, whole, real, whole, whole, whole)
+
+
+@lru_cache(maxsize=8)
+def _compiled(settings: Hyperparameters) -> Callable[[Weights, Batch], Any]:
+    """`forward` for one architecture, compiled where the backend is TensorFlow."""
+
+    def run(weights: Weights, batch: Batch) -> Any:
+        return forward(weights, batch, settings)
+
+    if keras.backend.backend() != "tensorflow":
+        return run
+    import tensorflow as tf
+
+    weights = {name: tf.TensorSpec(shape, tf.float32) for name, shape in settings.weight_shapes().items()}
+    return tf.function(run, input_signature=[weights, _signature()])
+
+
+def _predict(settings: Hyperparameters, weights: Weights, graphs: Graphs, fidelity: np.ndarray) -> np.ndarray:
+    """The network's output for all crystals, shape (crystals,)."""
+    run = _compiled(settings)
+    tensors = {name: ops.convert_to_tensor(array) for name, array in weights.items()}
+    outputs, start = [np.zeros(0)], 0
+    for part in graphs.batches(BONDS_A_BATCH):
+        batch = batch_of(part, fidelity[start : start + len(part)])
+        outputs.append(ops.convert_to_numpy(run(tensors, batch)).astype(float))
+        start += len(part)
+    return np.concatenate(outputs)
+
+
+# ----------------------------------------------------------------------------------------------------------- the model
+
+
+@dataclass(frozen=True)
+class Model:
+    """An ensemble of MEGNets of one architecture.
+
+    Attributes:
+        hyperparameters: the architecture.
+        members: the weights of each member.
+        mean: target = mean + std × output of the network, eV.
+        std: eV.
+        card: what the model was trained on, how, when, under which licence, and how good it is.
+    """
+
+    hyperparameters: Hyperparameters
+    members: list[dict[str, np.ndarray]]
+    mean: float = 0.0
+    std: float = 1.0
+    card: dict[str, Any] = field(default_factory=dict)
+
+    def predict(self, graphs: Graphs, fidelity: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Predict the target of each crystal, eV for a band gap.
+
+        Args:
+            graphs: built with this model's cutoff.
+            fidelity: level of theory to predict at, the model's first by default, for models that know several.
+
+        Returns:
+            Mean over the members and their (sample) standard deviation, each of shape (crystals,); the latter is NaN
+            for a single member.
+
+        Raises:
+            InputError: another cutoff, an element or a fidelity that the model does not know.
+        """
+        self._check(graphs)
+        level = np.full(len(graphs), self._fidelity_index(fidelity))
+        outputs = np.array([_predict(self.hyperparameters, weights, graphs, level) for weights in self.members])
+        targets = self.mean + self.std * outputs
+        spread = targets.std(axis=0, ddof=1) if len(targets) > 1 else np.full(len(graphs), np.nan)
+        return targets.mean(axis=0), spread
+
+    def _check(self, graphs: Graphs) -> None:
+        _check_elements(graphs, self.hyperparameters)
+        if not np.isclose(graphs.cutoff, self.hyperparameters.cutoff):
+            raise InputError(
+                f"graphs have a cutoff of {graphs.cutoff:g} Å, the model one of {self.hyperparameters.cutoff:g} Å; "
+                "build them with the model's cutoff"
+            )
+
+    def _fidelity_index(self, fidelity: str | None) -> int:
+        known = self.hyperparameters.fidelities
+        if fidelity is None or (known and fidelity in known):
+            return known.index(fidelity) if fidelity else 0
+        what = f"it knows {', '.join(known)}" if known else "it knows only one level of theory; leave --fidelity out"
+        raise InputError(f"--fidelity {fidelity}: not known to this model; {what}")
+
+
+def _check_elements(graphs: Graphs, settings: Hyperparameters) -> None:
+    unknown = np.flatnonzero((graphs.atomic_numbers < 1) | (graphs.atomic_numbers >= settings.elements))
+    if unknown.size:
+        row = int(np.searchsorted(graphs.atom_offsets, unknown[0], side="right")) - 1
+        raise InputError(
+            f"structure {row}: element {graphs.atomic_numbers[unknown[0]]} is not known to the model, which has "
+            f"elements 1 to {settings.elements - 1}; leave this structure out"
+        )
+
+
+# ------------------------------------------------------------------------------------------------------ save and load
+
+
+def save(model: Model, folder: Path | str) -> None:
+    """Write a model as a folder, atomically: `model.json` and the weights of each member as `member-K.npz`."""
+    with replacing_folder(folder) as temporary:
+        files = []
+        for number, weights in enumerate(model.members):
+            path = temporary / f"member-{number}.npz"
+            np.savez_compressed(path, **weights)  # type: ignore[arg-type]
+            files.append({"file": path.name, "sha256": sha256(path)})
+        content = {
+            "format": FORMAT,
+            "hyperparameters": asdict(model.hyperparameters),
+            "mean": model.mean,
+            "std": model.std,
+            "members": files,
+            "card": model.card,
+        }
+        write_json(content, temporary / "model.json")
+
+
+def load(path_or_name: Path | str, downloads: Path | str = published.FOLDER, url: str = published.URL) -> Model:
+    """Load a model.
+
+    Args:
+        path_or_name: a folder written by `save`; a published `.hdf5` with its `.hdf5.json` beside it; a folder of
+            such, which is an ensemble; or the name of a published model, which is downloaded once into `downloads`.
+        downloads: where published models are kept.
+        url: where the archive of published models is.
+
+    Raises:
+        InputError: nothing is there, or files are missing, damaged, or do not belong together.
+        RunError: a published model could not be downloaded.
+    """
+    path = Path(path_or_name)
+    if not path.exists() and str(path_or_name) in published.MODELS:
+        path = published.fetch(str(path_or_name), downloads, url)
+    if path.is_file():
+        return from_published([path])
+    if (path / "model.json").is_file():
+        return _load_own(path)
+    files = sorted(path.rglob("*.hdf5"))
+    if files:
+        return from_published(files)
+    if path.is_dir():
+        raise InputError(f"{path}: neither model.json nor a .hdf5 file in this folder; name a model's own folder")
+    raise InputError(
+        f"{path}: no such file or folder, and no published model; the published ones are {', '.join(published.MODELS)}"
+    )
+
+
+def from_published(paths: list[Path]) -> Model:
+    """Load published `.hdf5` files, each with its `.hdf5.json` beside it; several make an ensemble.
+
+    Raises:
+        InputError: a file is missing, damaged or no MEGNet, or the files are not of one architecture.
+    """
+    files = [published.read(path) for path in paths]
+    first = files[0]
+    for path, other in zip(paths, files, strict=True):
+        if (other.hyperparameters, other.mean, other.std) != (first.hyperparameters, first.mean, first.std):
+            raise InputError(f"{path}: another architecture than {paths[0]}; an ensemble needs one, name a single file")
+    settings = Hyperparameters(**first.hyperparameters)
+    members = [_checked(file.weights, settings, path) for path, file in zip(paths, files, strict=True)]
+    card = {"source": "published by the authors of MEGNet (BSD 3-clause)", "published": True, **first.metadata}
+    return Model(settings, members, first.mean, first.std, card)
+
+
+def _load_own(folder: Path) -> Model:
+    path = folder / "model.json"
+    content = read_json(path)
+    try:
+        if content["format"] != FORMAT:
+            raise InputError(f"{path}: format {content['format']!r}, this version reads {FORMAT}; train again")
+        settings = _settings(content["hyperparameters"])
+        mean, std = float(content["mean"]), float(content["std"])
+        files = [(folder / Path(str(entry["file"])).name, entry["sha256"]) for entry in content["members"]]
+        card = dict(content["card"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: damaged or not a model of this project ({error!r}); train again") from None
+    if not files or not np.isfinite([mean, std]).all():
+        raise InputError(f"{path}: no members, or a mean or std that is not a number; train again")
+    return Model(settings, [_load_weights(file, checksum, settings) for file, checksum in files], mean, std, card)
+
+
+def _settings(values: dict[str, Any]) -> Hyperparameters:
+    """Hyperparameters from JSON, which has lists for tuples."""
+    plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    settings = Hyperparameters(**plain)
+    counts = (settings.gaussians, settings.blocks, settings.set2set_steps, settings.elements, settings.embedding)
+    whole = (*counts, *settings.units)
+    if not all(isinstance(n, int) and 0 < n <= 10_000 for n in whole) or len(settings.units) != 3:
+        raise ValueError("a size that is not a positive whole number")
+    if not all(0 < value < 100 for value in (settings.cutoff, settings.last_center, settings.width)):
+        raise ValueError("a length that is not positive")
+    return settings
+
+
+def _load_weights(path: Path, checksum: str, settings: Hyperparameters) -> dict[str, np.ndarray]:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file, but model.json names it; restore it or train again")
+    if sha256(path) != checksum:
+        raise InputError(f"{path}: damaged, its checksum is not the one in model.json; restore it or train again")
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            weights = {name: content[name] for name in content.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: damaged ({error}); restore it or train again") from None
+    return _checked(weights, settings, path)
+
+
+def _checked(weights: Weights, settings: Hyperparameters, path: Path) -> dict[str, np.ndarray]:
+    """The weights in their order, as float32, if they fit the architecture."""
+    shapes = settings.weight_shapes()
+    if {name: np.shape(array) for name, array in weights.items()} != shapes:
+        wrong = [n for n in {**shapes, **weights} if n not in weights or np.shape(weights[n]) != shapes.get(n)]
+        raise InputError(f"{path}: weights that do not fit the architecture ({', '.join(wrong[:3])} …); train again")
+    arrays = {name: np.asarray(weights[name], dtype=np.float32) for name in shapes}
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise InputError(f"{path}: weights that are not finite numbers; train again")
+    return arrays
