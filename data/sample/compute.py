@@ -1,0 +1,334 @@
+"""Compute the PBE and GLLB-SC band gaps of the sample's crystals with GPAW, in plane waves, on CPU cores.
+
+    apt install gpaw gpaw-data
+    /usr/bin/python3 compute.py --out crystals.jsonl --workers 2 --hours 2
+
+Adds one JSON object a crystal to the output file and skips the crystals that it holds, so that it can be stopped and
+started again at any time. Each crystal of `prototypes.py` gets the lattice constant of least PBE energy, then its gap
+there, from the k-point mesh and from a path through the Brillouin zone. Spins are paired; there is no spin-orbit
+coupling.
+
+PBE: Perdew, Burke and Ernzerhof, Phys. Rev. Lett. 77, 3865 (1996).
+GLLB-SC: Kuisma, Ojanen, Enkovaara and Rantala, Phys. Rev. B 82, 115106 (2010).
+GPAW: Enkovaara et al., J. Phys.: Condens. Matter 22, 253202 (2010).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+# a crystal of a few atoms runs faster on one thread; set before NumPy starts any
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+from ase import Atoms
+from ase.data import atomic_numbers, covalent_radii
+from gpaw import GPAW, PW, FermiDirac, KohnShamConvergenceError, Mixer
+from gpaw.fftw import ESTIMATE
+from numpy.typing import NDArray
+from prototypes import PROTOTYPES, Crystal, crystals
+
+CUTOFF = 400.0  # plane-wave cutoff, eV
+SEARCH_MESH, GAP_MESH = 20.0, 32.0  # k-point divisions times the length of the cell vector, Å
+SEARCH_STEP = 0.03  # between the lattice constants that are tried, relative
+PATH_POINTS = 30
+METAL_OVERLAP = 0.35  # eV; bands that overlap by more leave no gap in GLLB-SC either
+CPU_LIMIT = 120.0  # processor seconds for one crystal; the few that need more hardly ever converge
+
+Row = dict[str, Any]
+Array = NDArray[np.float64]
+
+
+class OutOfTime(Exception):
+    """A crystal used up its processor time."""
+
+
+def atoms_of(crystal: Crystal, a: float) -> Atoms:
+    """The primitive cell at lattice constant `a` (Å)."""
+    prototype = PROTOTYPES[crystal.prototype]
+    return Atoms(
+        prototype.species(list(crystal.elements)),
+        scaled_positions=prototype.positions(),
+        cell=prototype.lattice(a),
+        pbc=True,
+    )
+
+
+def mesh(atoms: Atoms, length: float) -> dict[str, Any]:
+    """Gamma-centred Monkhorst-Pack mesh with about `length` (Å) over |a_i| divisions along each axis."""
+    return {"size": [max(2, round(length / np.linalg.norm(vector))) for vector in atoms.cell], "gamma": True}
+
+
+def calculator(xc: str, kpts: dict[str, Any], width: float, **options: Any) -> GPAW:
+    """A GPAW calculator; `width` is the Fermi-Dirac smearing in eV.
+
+    GPAW's default mixing (0.05) is meant for large cells: 0.5 converges these in half as many iterations.
+    """
+    options = {"nbands": "150%", "mixer": Mixer(0.5, 5, 50.0), "maxiter": 100, "txt": None, **options}
+    mode = PW(CUTOFF, fftwflags=ESTIMATE)
+    return GPAW(mode=mode, xc=xc, kpts=kpts, occupations=FermiDirac(width), **options)
+
+
+# Lattice constants
+
+
+def from_radii(crystal: Crystal) -> float:
+    """Lattice constant (Å) for which the nearest neighbours touch, with covalent radii."""
+    radii = [float(covalent_radii[atomic_numbers[element]]) for element in crystal.elements]
+    if crystal.prototype == "half-Heusler":
+        bond = radii[1] + max(radii[0], radii[2])
+    elif crystal.prototype == "perovskite":
+        bond = radii[1] + radii[2]
+    else:
+        bond = radii[0] + radii[-1]
+    return PROTOTYPES[crystal.prototype].bond * bond
+
+
+def features(crystal: Crystal) -> Iterator[tuple[str, float]]:
+    """What the lattice constant may depend on beyond the radii, each with the spread (relative) it may explain."""
+    yield crystal.prototype, 0.2
+    for place, element in enumerate(crystal.elements):
+        yield element, 0.06
+        yield f"{element} {place}", 0.06
+        yield f"{element} {place} {crystal.prototype}", 0.02
+    yield "-".join(sorted(crystal.elements)), 0.03
+
+
+def expected_lattice_constants(known: list[tuple[Crystal, float]], wanted: list[Crystal]) -> list[float]:
+    """Lattice constants (Å) of the wanted crystals, from those of the known ones.
+
+    Ridge regression of ln(a / a from radii) on `features`: good to 2 %, which leaves three energies to compute.
+    """
+    if not known:
+        return [from_radii(crystal) for crystal in wanted]
+    columns: dict[str, int] = {}
+
+    def matrix(rows: list[Crystal], width: int) -> Array:
+        filled = np.zeros((len(rows), width))
+        for filled_row, crystal in zip(filled, rows, strict=True):
+            for name, spread in features(crystal):
+                filled_row[columns[name]] = spread
+        return filled
+
+    for crystal in [*(crystal for crystal, _ in known), *wanted]:
+        for name, _ in features(crystal):
+            columns.setdefault(name, len(columns))
+    x = matrix([crystal for crystal, _ in known], len(columns))
+    y = np.array([np.log(a / from_radii(crystal)) for crystal, a in known])
+    noise = 0.01
+    dual = np.linalg.solve(x @ x.T + noise**2 * np.eye(len(x)), y)
+    correction = matrix(wanted, len(columns)) @ (x.T @ dual)
+    return [from_radii(crystal) * float(np.exp(c)) for crystal, c in zip(wanted, correction, strict=True)]
+
+
+def cell_energy(crystal: Crystal, a: float, kpts: dict[str, Any]) -> float:
+    """PBE energy of the cell (eV) at lattice constant `a` (Å)."""
+    atoms = atoms_of(crystal, a)
+    convergence = {"energy": 2e-4, "density": 1e-3, "eigenstates": 1e-6}
+    atoms.calc = calculator("PBE", kpts, width=0.05, convergence=convergence)
+    return float(atoms.get_potential_energy())
+
+
+def vertex(lattice: Array, energies: Array) -> float:
+    """Lattice constant (Å) of least energy (eV) through three points, by a parabola in a^-2; infinite if it has none.
+
+    The parabola is the Birch-Murnaghan equation of state of second order.
+    """
+    square, slope, _ = np.polyfit(lattice**-2.0, energies, 2)
+    inverse = -slope / (2 * square)
+    return float(inverse**-0.5) if square > 0 and inverse > 0 else np.inf
+
+
+def equilibrium(crystal: Crystal, start: float) -> float:
+    """Lattice constant (Å) of least PBE energy: the vertex through three points, once it lies between them.
+
+    One k-point mesh serves every volume, so that the curve is smooth.
+    """
+    kpts = mesh(atoms_of(crystal, start), SEARCH_MESH)
+    step = 1 + SEARCH_STEP
+    tried = {a: cell_energy(crystal, a, kpts) for a in (start / step, start, start * step)}
+    for _ in range(8):
+        order = sorted(tried)
+        lowest = min(order, key=lambda a: tried[a])
+        middle = min(max(order.index(lowest), 1), len(order) - 2)
+        nearest = np.array(order[middle - 1 : middle + 2])
+        best = vertex(nearest, np.array([tried[a] for a in nearest]))
+        if nearest[0] < best < nearest[-1]:
+            return best
+        outward = nearest[-1] * step**2 if lowest == order[-1] else nearest[0] / step**2
+        inside = nearest[0] / step**2 < best < nearest[-1] * step**2
+        following = best if inside else outward
+        tried[following] = cell_energy(crystal, following, kpts)
+    raise RuntimeError("no energy minimum found")
+
+
+# Gaps
+
+
+def edge_bands(calc: GPAW, filled: int) -> tuple[Array, Array]:
+    """Energies (eV) of the highest filled and the lowest empty band at each of the calculator's k-points."""
+    eigenvalues = np.array([calc.get_eigenvalues(kpt=k) for k in range(len(calc.get_ibz_k_points()))])
+    return eigenvalues[:, filled - 1], eigenvalues[:, filled]
+
+
+def along(calc: GPAW, kpts: Array, filled: int) -> tuple[Array, Array]:
+    """`edge_bands` at other k-points (fractional) in the converged density.
+
+    Eight bands beyond the filled ones: the one that is needed converges slowly when others above it are missing.
+    """
+    convergence = {"bands": filled + 1, "eigenstates": 1e-6}
+    bands = calc.fixed_density(kpts=kpts, symmetry="off", nbands=filled + 8, convergence=convergence, txt=None)
+    return edge_bands(bands, filled)
+
+
+def gllbsc_gap(crystal: Crystal, a: float, kpts: Array, filled: int) -> float | None:
+    """GLLB-SC gap (eV) with the derivative discontinuity; 0 if the bands touch off the mesh, None if already on it."""
+    atoms = atoms_of(crystal, a)
+    atoms.calc = calculator("GLLBSC", mesh(atoms, GAP_MESH), width=0.01)
+    atoms.get_potential_energy()
+    valence, conduction = edge_bands(atoms.calc, filled)
+    if conduction.min() <= valence.max():
+        return None
+    response = atoms.calc.hamiltonian.xc.response
+    potential = response.calculate_discontinuity_potential(*atoms.calc.get_homo_lumo())
+    _, discontinuity = response.calculate_discontinuity(potential)
+    path_valence, path_conduction = along(atoms.calc, kpts, filled)
+    gap = min(conduction.min(), path_conduction.min()) - max(valence.max(), path_valence.max())
+    return round(float(gap + discontinuity), 4) if gap > 0 else 0.0
+
+
+def gaps(crystal: Crystal, a: float) -> Row:
+    """Energy per atom (eV) and gaps (eV) at lattice constant `a` (Å)."""
+    atoms = atoms_of(crystal, a)
+    atoms.calc = calculator("PBE", mesh(atoms, GAP_MESH), width=0.02, convergence={"eigenstates": 1e-6})
+    energy = float(atoms.get_potential_energy())
+    row: Row = {"energy_per_atom": round(energy / len(atoms), 5), "band_gap": 0.0, "is_gap_direct": None}
+    electrons = round(atoms.calc.get_number_of_electrons())
+    filled = electrons // 2
+    if electrons % 2:
+        return row
+    valence, conduction = edge_bands(atoms.calc, filled)
+    if valence.max() - conduction.min() > METAL_OVERLAP:
+        return row
+    path = atoms.cell.bandpath(npoints=PATH_POINTS).kpts
+    path_valence, path_conduction = along(atoms.calc, path, filled)
+    top = max(valence.max(), path_valence.max())
+    bottom = min(conduction.min(), path_conduction.min())
+    gap = float(bottom - top)
+    if gap > 0:
+        row["band_gap"] = round(gap, 4)
+        row["is_gap_direct"] = bool(path_valence.argmax() == path_conduction.argmin())
+    if gap > -METAL_OVERLAP:
+        # where PBE bands lie far from the gap, GLLB-SC's do as well
+        close = (path_valence > top - 0.6) | (path_conduction < bottom + 0.8)
+        try:
+            gllbsc = gllbsc_gap(crystal, a, path[close], filled)
+        except (KohnShamConvergenceError, ValueError, FloatingPointError) as error:
+            row["gllbsc_error"] = repr(error)[:200]
+        else:
+            if gllbsc is not None:
+                row["band_gap_gllbsc"] = gllbsc
+    return row
+
+
+# Running
+
+
+def on_time_out(signum: int, frame: object) -> None:
+    """Leave a crystal that takes too long."""
+    raise OutOfTime(f"more than {CPU_LIMIT:.0f} s of processor time")
+
+
+def compute(crystal: Crystal, start: float) -> Row:
+    """One row of the output: lattice constant, energy and gaps, or the error that prevented them."""
+    began = time.process_time()
+    row: Row = {"id": crystal.id, "prototype": crystal.prototype, "elements": list(crystal.elements)}
+    signal.signal(signal.SIGPROF, on_time_out)
+    signal.setitimer(signal.ITIMER_PROF, CPU_LIMIT)
+    try:
+        a = equilibrium(crystal, start)
+        row.update(a=round(a, 5), **gaps(crystal, a))
+    except Exception as error:  # whatever it was, the remaining crystals are worth computing
+        row["error"] = repr(error)[:300]
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+    row["seconds"] = round(time.process_time() - began, 1)
+    return row
+
+
+COST = {"fcc": 0.5, "bcc": 0.5, "diamond": 1.0, "CsCl": 1.3, "zincblende": 1.0, "rocksalt": 1.0, "fluorite": 1.4}
+COST |= {"half-Heusler": 1.4, "BiF3": 1.8, "ReO3": 3.0, "Cu3Au": 3.0, "wurtzite": 3.0, "hcp": 4.0, "perovskite": 5.0}
+
+
+def queue(waiting: Iterable[Crystal]) -> list[Crystal]:
+    """Cheapest first, and likely insulators and likely metals by turns so that any early stop leaves both.
+
+    Within a prototype the order is a shuffled one, the same in each run.
+    """
+    shuffled = list(waiting)
+    np.random.default_rng(7).shuffle(shuffled)  # type: ignore[arg-type]
+    ranked: list[tuple[float, Crystal]] = []
+    for ionic in (True, False):
+        kind = sorted((crystal for crystal in shuffled if crystal.ionic == ionic), key=lambda c: COST[c.prototype])
+        ranked += [(rank * (1.0 if ionic else 1.6), crystal) for rank, crystal in enumerate(kind)]
+    return [crystal for _, crystal in sorted(ranked, key=lambda pair: pair[0])]
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Rows of a file of one JSON object a line; none where there is no such file."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def run(out: Path, workers: int, hours: float, wanted: set[str]) -> None:
+    """Compute what `out` lacks of the wanted ids (all if empty), `workers` crystals at a time, for `hours`.
+
+    New crystals start until the time is up; those that are under way are then finished.
+    """
+    rows = read_rows(out)
+    done = {row["id"] for row in rows}
+    known = [
+        (Crystal(row["prototype"], tuple(row["elements"]), ionic=False), row["a"]) for row in rows if "a" in row
+    ]
+    waiting = queue(c for c in crystals() if c.id not in done and (not wanted or c.id in wanted))
+    end = time.time() + 3600 * hours
+    running: dict[Future[Row], Crystal] = {}
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        while running or (waiting and time.time() < end):
+            while waiting and len(running) < workers and time.time() < end:
+                crystal = waiting.pop(0)
+                [start] = expected_lattice_constants(known, [crystal])
+                running[pool.submit(compute, crystal, start)] = crystal
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                crystal, row = running.pop(future), future.result()
+                with out.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+                if "a" in row:
+                    known.append((crystal, row["a"]))
+                print(f"{crystal.id:28s} {row['seconds']:6.1f} s  gap {row.get('band_gap', '-')}", flush=True)
+
+
+def main() -> None:
+    """Read the arguments and run."""
+    parser = argparse.ArgumentParser(
+        description="Compute PBE and GLLB-SC gaps of simple crystals with GPAW.",
+        epilog="Needs gpaw and gpaw-data (apt install gpaw gpaw-data) and the Python they were installed for.",
+    )
+    parser.add_argument("--out", type=Path, default=Path("crystals.jsonl"), help="file to add to (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=1, help="crystals at a time, one core each (default: 1)")
+    parser.add_argument("--hours", type=float, default=1e6, help="start no crystal after so many hours (default: all)")
+    parser.add_argument("--only", nargs="*", default=[], metavar="ID", help="compute just these, such as diamond-Si")
+    args = parser.parse_args()
+    run(args.out, args.workers, args.hours, set(args.only))
+
+
+if __name__ == "__main__":
+    main()
