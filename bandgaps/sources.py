@@ -1,0 +1,250 @@
+"""Where rows come from: the Materials Project, the bundled sample, a file of the user's own.
+
+Whatever the source, `prepare` makes a table of it that every script can use: filtered, cleaned and split.
+"""
+
+from __future__ import annotations
+
+import gzip
+import warnings
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bandgaps import dataset, materials_project
+from bandgaps.dataset import Step
+from bandgaps.errors import InputError
+from bandgaps.files import sha256
+
+SAMPLE = Path(__file__).parents[1] / "data" / "sample" / "sample.json.gz"
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which rows to keep.
+
+    Attributes:
+        chemsys: chemical systems as the Materials Project writes them, `Ge-Si` or `Si-*`; empty keeps all.
+        max_energy_above_hull: eV/atom; None keeps all.
+        drop_missing: drop rows without a number in the target column instead of raising an error.
+    """
+
+    chemsys: tuple[str, ...] = ()
+    max_energy_above_hull: float | None = None
+    drop_missing: bool = False
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows as they came.
+
+    Attributes:
+        kind: `mp`, `sample` or `file`.
+        name: what errors call the source: a path, or the Materials Project.
+        table: the rows, formulas in pymatgen's spelling.
+        database_version: the Materials Project's version, or the file's checksum.
+        steps: what was counted so far.
+        filtered: whether the source has applied the filters itself.
+        discard: deletes what a download left on disk; to be called once the table is written.
+    """
+
+    kind: str
+    name: str
+    table: pd.DataFrame
+    database_version: str
+    steps: list[Step]
+    filtered: bool = False
+    discard: Callable[[], None] = field(default=lambda: None)
+
+
+# ------------------------------------------------------------------------------------------------------------- sources
+
+
+def from_materials_project(target: str, filters: Filters, key: str, cache: Path) -> Source:
+    """Entries of the Materials Project that have a band-structure calculation; see `materials_project.download`."""
+    query = materials_project.Query(target, filters.chemsys, filters.max_energy_above_hull)
+    download = materials_project.download(query, key, cache)
+    name = "the Materials Project"
+    table = _with_reduced_formulas(download.table, name)
+    return Source("mp", name, table, download.database_version, download.steps, filtered=True, discard=download.discard)
+
+
+def from_sample(path: Path = SAMPLE) -> Source:
+    """The table that comes with the project: prototype crystals computed for it."""
+    return _from_path("sample", path, dataset.read(path), "computed crystals of the sample")
+
+
+def from_file(path: Path | str) -> Source:
+    """A table in the shared format, or a CSV (`.csv`, `.csv.gz`) with a column `formula`.
+
+    Raises:
+        InputError: the file is missing, damaged or empty, has no formulas, or has one that pymatgen cannot read.
+    """
+    path = Path(path)
+    is_csv = path.name.endswith((".csv", ".csv.gz"))
+    return _from_path("file", path, _read_csv(path) if is_csv else dataset.read(path), "rows of the file")
+
+
+def _from_path(kind: str, path: Path, table: pd.DataFrame, kept: str) -> Source:
+    table = _with_ids(_with_reduced_formulas(table.reset_index(drop=True), path))
+    return Source(kind, str(path), table, f"sha256:{sha256(path)}", [Step(kept, len(table))])
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    try:
+        # The converter keeps NaN, which is sodium nitride, from being read as missing.
+        table = pd.read_csv(path, encoding="utf-8-sig", converters={"formula": str}, low_memory=False)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; name a table or a CSV with --input") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: a folder, not a table; name a file") from None
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"{path}: damaged or half-written gzip ({error}); restore it") from None
+    except (UnicodeDecodeError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+        raise InputError(f"{path}: not a CSV in UTF-8 ({error}); its first line names the columns") from None
+    dataset.require_columns(table, ["formula"], path)
+    if table.empty:
+        raise InputError(f"{path}: the table has no rows")
+    return table.drop(columns="structure", errors="ignore")
+
+
+# ------------------------------------------------------------------------------------------------- formulas, elements
+
+
+def _with_reduced_formulas(table: pd.DataFrame, name: Path | str) -> pd.DataFrame:
+    def spelled(row: int, formula: object) -> str:
+        try:
+            return reduced_formula(formula)
+        except ValueError as error:
+            raise InputError(f"{name}: row {row}: formula {formula!r}: {error}; correct or remove the row") from None
+
+    return table.assign(formula=[spelled(row, formula) for row, formula in enumerate(table["formula"])])
+
+
+def _with_ids(table: pd.DataFrame) -> pd.DataFrame:
+    given = table["material_id"] if "material_id" in table else pd.Series([None] * len(table))
+    ids = [f"row-{row}" if pd.isna(value) else str(value) for row, value in enumerate(given)]
+    rest = table.drop(columns="material_id", errors="ignore")
+    rest.insert(0, "material_id", ids)
+    return rest
+
+
+def reduced_formula(formula: object) -> str:
+    """A formula as pymatgen spells it, reduced: `Ge2Si2` is `SiGe`.
+
+    Raises:
+        ValueError: it cannot be read, or names what is no element.
+    """
+    return _parsed(formula)[0]
+
+
+@cache
+def _parsed(formula: object) -> tuple[str, frozenset[str]]:
+    """Reduced formula and elements."""
+    from pymatgen.core import Composition, Element
+
+    if not isinstance(formula, str):
+        raise ValueError("not a formula")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # helium has no electronegativity
+        try:
+            composition = Composition(formula)
+            spelling = composition.reduced_formula
+        except (ValueError, ArithmeticError, KeyError, TypeError) as error:
+            raise ValueError(f"not a formula ({error})") from None
+    unknown = [str(part) for part in composition if not isinstance(part, Element)]
+    if unknown or not spelling:
+        raise ValueError(f"{', '.join(unknown)}: no such element" if unknown else "no atoms")
+    return spelling, frozenset(element.symbol for element in composition)
+
+
+def chemical_systems(text: str) -> tuple[str, ...]:
+    """Chemical systems from a comma-separated list, elements in alphabetical order: `Si-Ge,Si` is `Ge-Si`, `Si`.
+
+    As at the Materials Project, a system means exactly its elements, and `*` stands for one more element of any kind,
+    in a system that is the only one.
+
+    Raises:
+        ValueError: an element does not exist or is named twice, or `*` stands in a list.
+    """
+    from pymatgen.core import Element
+
+    systems = []
+    for system in text.split(","):
+        parts = [part.strip() for part in system.split("-")]
+        named = [part for part in parts if part != "*"]
+        unknown = [part for part in named if not Element.is_valid_symbol(part)]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is no element; write Si-Ge, Si-* or Si-Ge,Si,Ge")
+        if len(set(named)) < len(named):
+            raise ValueError(f"{system.strip()} names an element twice")
+        systems.append("-".join(sorted(named) + ["*"] * (len(parts) - len(named))))
+    if len(systems) > 1 and "*" in text:
+        raise ValueError("the Materials Project takes * in a single system only")
+    return tuple(dict.fromkeys(systems))
+
+
+def in_system(formula: str, system: str) -> bool:
+    """Whether a formula has exactly the elements of a system, each `*` standing for one more."""
+    elements, parts = _parsed(formula)[1], system.split("-")
+    return len(elements) == len(parts) and elements >= set(parts) - {"*"}
+
+
+# ------------------------------------------------------------------------------------------------------------- prepare
+
+
+def prepare(source: Source, target: str, filters: Filters, seed: int) -> tuple[pd.DataFrame, list[Step]]:
+    """Filter, clean and split.
+
+    Returns:
+        The table, with a column `split`, and the steps with the number of rows after each.
+
+    Raises:
+        InputError: a column that is asked for is missing, a row has no target, or no row is left.
+    """
+    table, steps = source.table, list(source.steps)
+    if not source.filtered:
+        table, filtering = _filter(table, filters, source.name)
+        steps += filtering
+    table, with_target = _with_target(table, target, filters, source.name)
+    steps.append(with_target)
+    if len(table):
+        table, cleaning = dataset.clean(table, target)
+        steps += cleaning
+    empty = next((step for step in steps if not step.rows), None)
+    if empty:
+        raise InputError(f"{source.name}: no rows are left after the step {empty.kept!r}; widen the filters")
+    return table.assign(split=dataset.split(dataset.is_metal(table, target), seed)), steps
+
+
+def _filter(table: pd.DataFrame, filters: Filters, name: str) -> tuple[pd.DataFrame, list[Step]]:
+    steps = []
+    if filters.chemsys:
+        kept = [any(in_system(formula, system) for system in filters.chemsys) for formula in table["formula"]]
+        table = table[kept].reset_index(drop=True)
+        steps.append(Step(f"chemical system {', '.join(filters.chemsys)}", len(table)))
+    if filters.max_energy_above_hull is not None:
+        if "energy_above_hull" not in table:
+            raise InputError(
+                f"{name}: no column energy_above_hull for --max-energy-above-hull; leave that out or use --source mp"
+            )
+        energy = pd.to_numeric(table["energy_above_hull"], errors="coerce")
+        table = table[energy <= filters.max_energy_above_hull].reset_index(drop=True)
+        steps.append(Step(f"at most {filters.max_energy_above_hull:g} eV/atom above the hull", len(table)))
+    return table, steps
+
+
+def _with_target(table: pd.DataFrame, target: str, filters: Filters, name: str) -> tuple[pd.DataFrame, Step]:
+    dataset.require_columns(table, [target], name)
+    if filters.drop_missing:
+        values = pd.to_numeric(table[target], errors="coerce").to_numpy(dtype=float)
+        table = table[np.isfinite(values)].reset_index(drop=True)
+    table = table.assign(**{target: dataset.target_values(table, target, name)})
+    if "band_gap" in table:  # tells metals from non-metals whatever the target
+        table["band_gap"] = pd.to_numeric(table["band_gap"], errors="coerce")
+    return table, Step(f"with a number in {target}", len(table))

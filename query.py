@@ -1,0 +1,166 @@
+"""Fetch materials with their band gaps, clean them, and write the table that every other script reads.
+
+    python query.py                                       the Materials Project with a key, else the bundled sample
+    MP_API_KEY=... python query.py --chemsys Si-Ge,Si,Ge  from the Materials Project: only these chemical systems
+    python query.py --source file --input gaps.csv        a CSV with the columns formula and band_gap, or another table
+
+Writes data/bandgaps.json.gz, and data/bandgaps.meta.json with the account of how it came about. A download that was
+interrupted goes on where it stopped when the same command is run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import platform
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bandgaps import dataset, materials_project, sources
+from bandgaps.errors import InputError, exit_code
+from bandgaps.sources import Filters, Source
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line; exit with code 2 where it makes no sense."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--source",
+        choices=["auto", "mp", "sample", "file"],
+        default="auto",
+        help="the Materials Project (mp; key from MP_API_KEY or pymatgen's settings), the bundled sample, or a file; "
+        "auto takes mp where there is a key, else the sample (default: auto)",
+    )
+    parser.add_argument("--input", type=Path, help="the table (.json, .json.gz) or CSV for --source file")
+    parser.add_argument(
+        "--output", type=Path, default=Path("data/bandgaps.json.gz"), help="where to write (default: %(default)s)"
+    )
+    parser.add_argument("--chemsys", default="", help="keep these chemical systems only: Si-Ge, Si-* or Si-Ge,Si,Ge")
+    parser.add_argument("--target", default="band_gap", help="the column to predict later on (default: %(default)s)")
+    parser.add_argument(
+        "--max-energy-above-hull",
+        type=_energy,
+        metavar="E",
+        help="keep materials up to E eV/atom above the convex hull",
+    )
+    parser.add_argument(
+        "--seed", type=_seed, default=0, help="of the split in train, validation and test (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--drop-missing", action="store_true", help="drop rows that have no number in the target column"
+    )
+    return parser.parse_args(arguments)
+
+
+def _energy(text: str) -> float:
+    value = float(text)
+    if not (math.isfinite(value) and value >= 0):
+        raise argparse.ArgumentTypeError(f"{text} is not an energy of 0 eV/atom or more")
+    return value
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of 0 or more")
+    return int(text)
+
+
+def check_paths(source: str, given: Path | None, output: Path) -> None:
+    """Raise InputError for paths that contradict each other, before any work is done for them."""
+    if (source == "file") != (given is not None):
+        raise InputError("--source file and --input FILE go together; give both or neither")
+    if not output.name.endswith((".json", ".json.gz")):
+        raise InputError(f"--output {output}: a table's name ends in .json or .json.gz")
+    if output.is_dir():
+        raise InputError(f"--output {output}: a folder; name a file in it")
+    if given is not None and given.exists() and output.exists() and given.samefile(output):
+        raise InputError(f"--output {output}: that is the --input file itself, which would be lost; name another")
+    output.parent.mkdir(parents=True, exist_ok=True)
+
+
+def find_rows(source: str, arguments: argparse.Namespace, filters: Filters) -> Source:
+    """Read or fetch the rows, and say from where."""
+    if source == "file":
+        print(f"source: {arguments.input}")
+        return sources.from_file(arguments.input)
+    key = materials_project.find_key() if source != "sample" else None
+    if key:
+        print("source: the Materials Project")
+        cache = arguments.output.parent / f".{dataset.stem(arguments.output)}.download"
+        return sources.from_materials_project(arguments.target, filters, key, cache)
+    if source == "mp":
+        raise InputError(
+            "--source mp: no Materials Project key in MP_API_KEY or pymatgen's settings; get one at "
+            f"{materials_project.KEY_PAGE}, or use --source sample"
+        )
+    because = "" if source == "sample" else " (no Materials Project key in MP_API_KEY or pymatgen's settings)"
+    print(f"source: the bundled sample{because}")
+    return sources.from_sample()
+
+
+def account(
+    rows: Source, table: pd.DataFrame, steps: list[dataset.Step], arguments: argparse.Namespace
+) -> dict[str, Any]:
+    """How the table came about, for the meta file."""
+    metal = dataset.is_metal(table, arguments.target)
+    return {
+        "source": rows.kind,
+        "input": str(arguments.input) if arguments.input else None,
+        "database_version": rows.database_version,
+        "filters": {
+            "chemsys": arguments.chemsys or None,
+            "max_energy_above_hull": arguments.max_energy_above_hull,
+            "drop_missing": arguments.drop_missing,
+        },
+        "target": arguments.target,
+        "seed": arguments.seed,
+        "steps": [{"kept": step.kept, "rows": step.rows} for step in steps],
+        "counts": {
+            **{part: int((table["split"] == part).sum()) for part in ("train", "validation", "test")},
+            "metals": int(metal.sum()),
+            "non-metals": int((~metal).sum()),
+        },
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "packages": {
+            "python": platform.python_version(),
+            **{package: version(package) for package in ("pymatgen", "pandas", "numpy", "mp-api")},
+        },
+    }
+
+
+def print_account(meta: dict[str, Any]) -> None:
+    """The steps and their counts as a table, and the counts of the split."""
+    width = max(len("rows"), *(len(f"{step['rows']:,}") for step in meta["steps"]))
+    print(f"\n{'rows':>{width}}  kept")
+    for step in meta["steps"]:
+        print(f"{step['rows']:>{width},}  {step['kept']}")
+    print("\n" + ", ".join(f"{count:,} {name}" for name, count in meta["counts"].items()))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the script."""
+    given = parse_arguments(arguments)
+    check_paths(given.source, given.input, given.output)
+    try:
+        systems = sources.chemical_systems(given.chemsys) if given.chemsys else ()
+    except ValueError as error:
+        raise InputError(f"--chemsys {given.chemsys}: {error}") from None
+    filters = Filters(systems, given.max_energy_above_hull, given.drop_missing)
+    rows = find_rows(given.source, given, filters)
+    table, steps = sources.prepare(rows, given.target, filters, given.seed)
+    meta = account(rows, table, steps, given)
+    dataset.write(table, given.output)
+    dataset.write_meta(given.output, meta)
+    rows.discard()
+    print_account(meta)
+    print(f"wrote {given.output} and {dataset.meta_path(given.output)}\nnext: python composition.py")
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))
