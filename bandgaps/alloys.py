@@ -1,0 +1,318 @@
+"""Ordered superstructures of a parent crystal, special quasirandom structures, and their volumes.
+
+A disordered alloy is represented by the symmetry-distinct orderings of its two elements on the sites of the parent
+(Hart & Forcade, Phys. Rev. B 77, 224115), or, at one composition, by one cell whose site correlations are as near to
+those of a random alloy as the cell allows (Zunger et al., Phys. Rev. Lett. 65, 353).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pymatgen.core import Composition, Lattice, Structure
+
+from bandgaps.errors import InputError
+
+SYMPREC = 1e-4  # Å; the parents are ideal crystals
+_QUASIRANDOM_SIZES = (64, 100)  # atoms; wanted at least, and at most where the composition allows it
+_CORRELATION_CUTOFFS = (1.3, 0.9)  # of pairs and triplets, in units of the conventional lattice constant
+
+
+@dataclass(frozen=True)
+class Ordering:
+    """An ordered superstructure of the parent, and how many labelings of the parent's sites are equivalent to it."""
+
+    structure: Structure
+    multiplicity: int
+
+    def fraction(self, element: str) -> float:
+        """Share of the atoms that are of `element`."""
+        return self.structure.composition.get_atomic_fraction(element)
+
+
+def diamond(element: str, lattice_constant: float) -> Structure:
+    """The two-atom diamond crystal of `element`, cubic lattice constant in Å."""
+    lattice = Lattice(lattice_constant / 2 * (1 - np.eye(3)))
+    return Structure(lattice, [element, element], [[0, 0, 0], [0.25, 0.25, 0.25]])
+
+
+def scaled(structure: Structure, volume_per_atom: float) -> Structure:
+    """The same structure at another volume (Å^3/atom), fractional coordinates unchanged."""
+    return structure.copy().scale_lattice(volume_per_atom * len(structure))
+
+
+def diamond_volume(lattice_constant: float | np.ndarray) -> float | np.ndarray:
+    """Volume per atom (Å^3) of a diamond crystal with this cubic lattice constant (Å)."""
+    return lattice_constant**3 / 8
+
+
+# ----------------------------------------------------------------------------------------------------------- orderings
+
+
+def orderings(parent: Structure, elements: tuple[str, str], max_atoms: int) -> list[Ordering]:
+    """Every symmetry-distinct ordering of two elements on the parent's sites, cells of up to `max_atoms` atoms.
+
+    Superlattices are enumerated as Hermite normal forms, labelings as bits; what the parent's space group or a
+    translation maps onto each other counts once. Multiplicities are the sizes of these classes.
+
+    Raises:
+        InputError: `max_atoms` is below the parent's number of atoms.
+    """
+    if max_atoms < len(parent):
+        raise InputError(f"--max-atoms: {max_atoms} is less than the {len(parent)} atoms of the parent cell")
+    operations = _SiteOperations.of(parent)
+    found: list[Ordering] = []
+    for cells in range(1, max_atoms // len(parent) + 1):
+        for matrix, symmetries, copies in _distinct_superlattices(cells, operations.rotations):
+            labels, orbits = _distinct_labelings(matrix, operations.taking(symmetries))
+            structures = _decorated(parent, matrix, labels, elements)
+            found += [Ordering(s, int(copies * orbit)) for s, orbit in zip(structures, orbits, strict=True)]
+    return found
+
+
+@dataclass(frozen=True)
+class _SiteOperations:
+    """The parent's space group as it acts on sites: cell c and basis atom b go to R c + shift[b] and image[b]."""
+
+    rotations: np.ndarray  # (operations, 3, 3), integer, acting on columns of fractional coordinates
+    images: np.ndarray  # (operations, basis)
+    shifts: np.ndarray  # (operations, basis, 3)
+
+    @classmethod
+    def of(cls, parent: Structure) -> _SiteOperations:
+        symmetry = _space_group(parent)
+        moved = np.einsum("oij,bj->obi", symmetry["rotations"], parent.frac_coords) + symmetry["translations"][:, None]
+        offset = moved[:, :, None] - parent.frac_coords  # (operations, basis, candidate image, 3)
+        images = np.abs(offset - np.round(offset)).sum(axis=-1).argmin(axis=-1)
+        shifts = np.take_along_axis(offset, images[:, :, None, None], axis=2)[:, :, 0]
+        return cls(symmetry["rotations"].astype(int), images, np.round(shifts).astype(int))
+
+    def taking(self, which: np.ndarray) -> _SiteOperations:
+        return _SiteOperations(self.rotations[which], self.images[which], self.shifts[which])
+
+
+def _distinct_superlattices(cells: int, rotations: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+    """Superlattices of `cells` parent cells that no rotation maps onto each other.
+
+    Yields:
+        The Hermite normal form (rows are superlattice vectors), which rotations leave the superlattice unchanged, and
+        how many superlattices it stands for.
+    """
+    matrices = np.array(list(_hermite_normal_forms(cells)))
+    adjugates = np.round(cells * np.linalg.inv(matrices)).astype(int)
+    seen = np.zeros(len(matrices), dtype=bool)
+    for number, matrix in enumerate(matrices):
+        if seen[number]:
+            continue
+        rotated = matrix @ rotations.transpose(0, 2, 1)
+        same = ~np.any((rotated[:, None] @ adjugates[None]) % cells, axis=(2, 3))  # (rotations, superlattices)
+        orbit = same.any(axis=0)
+        seen |= orbit
+        yield matrix, np.flatnonzero(same[:, number]), int(orbit.sum())
+
+
+def _hermite_normal_forms(determinant: int) -> Iterator[list[list[int]]]:
+    """Lower triangular integer matrices, each the unique basis of one superlattice of that index."""
+    divisors = [d for d in range(1, determinant + 1) if determinant % d == 0]
+    for a in divisors:
+        for c in divisors:
+            if determinant % (a * c):
+                continue
+            f = determinant // (a * c)
+            for b in range(a):
+                for d in range(a):
+                    for e in range(c):
+                        yield [[a, 0, 0], [b, c, 0], [d, e, f]]
+
+
+def _cells(matrix: np.ndarray) -> np.ndarray:
+    """One parent cell (integer coordinates) for each coset of the superlattice, in the order of `_cell_number`."""
+    return np.stack(np.meshgrid(*(np.arange(n) for n in np.diag(matrix)), indexing="ij"), axis=-1).reshape(-1, 3)
+
+
+def _cell_number(cells: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Number of the coset that each cell, shape (..., 3), belongs to."""
+    cells = cells.copy()
+    for axis in (2, 1, 0):
+        cells -= (cells[..., axis] // matrix[axis, axis])[..., None] * matrix[axis]
+    _, c, f = np.diag(matrix)
+    return (cells[..., 0] * c + cells[..., 1]) * f + cells[..., 2]
+
+
+def _distinct_labelings(matrix: np.ndarray, operations: _SiteOperations) -> tuple[np.ndarray, np.ndarray]:
+    """Labelings of a superlattice's sites that no symmetry maps onto each other and no smaller cell describes.
+
+    Args:
+        matrix: the superlattice, as a Hermite normal form.
+        operations: the operations that leave it unchanged.
+
+    Returns:
+        The labelings, bit i telling which element sits on site i, and the number of labelings in each one's class.
+    """
+    permutations = _permutations(matrix, operations)  # (operations, translations, sites)
+    count, cells, sites = permutations.shape
+    labels = np.arange(2**sites)
+    identity = np.flatnonzero(np.all(permutations == np.arange(sites), axis=2).any(axis=1))[0]
+    least = labels.copy()
+    periodic = np.zeros(len(labels), dtype=bool)
+    for permutation in permutations[identity]:
+        image = _permuted(labels, permutation)
+        if np.any(permutation != np.arange(sites)):
+            periodic |= image == labels
+        np.minimum(least, image, out=least)
+    labels = labels[(least == labels) & ~periodic]
+    least = labels.copy()
+    stabilizers = np.zeros(len(labels), dtype=int)
+    for permutation in permutations.reshape(-1, sites):
+        image = _permuted(labels, permutation)
+        stabilizers += image == labels
+        np.minimum(least, image, out=least)
+    kept = least == labels
+    return labels[kept], count * cells // stabilizers[kept]
+
+
+def _permutations(matrix: np.ndarray, operations: _SiteOperations) -> np.ndarray:
+    """Where each operation, followed by each translation, takes each site; shape (operations, translations, sites)."""
+    cells = _cells(matrix)
+    basis = operations.images.shape[1]
+    rotated = np.einsum("oij,cj->oci", operations.rotations, cells)
+    moved = rotated[:, :, None] + operations.shifts[:, None]  # (operations, cells, basis, 3)
+    translated = moved[:, None] + cells[None, :, None, None]
+    sites = _cell_number(translated, matrix) * basis + operations.images[:, None, None]
+    return sites.reshape(len(rotated), len(cells), len(cells) * basis)
+
+
+def _permuted(labels: np.ndarray, permutation: np.ndarray) -> np.ndarray:
+    """Labelings after a permutation of sites; each half of the bits is looked up in a table of its images."""
+    half = len(permutation) // 2
+    low, high = _images(permutation[:half]), _images(permutation[half:])
+    return low[labels & (2**half - 1)] | high[labels >> half]
+
+
+def _images(targets: np.ndarray) -> np.ndarray:
+    """For every pattern of len(targets) bits, the pattern in which bit i has moved to bit targets[i]."""
+    images = np.zeros(1, dtype=np.int64)
+    for target in targets:
+        images = np.concatenate([images, images | (1 << int(target))])
+    return images
+
+
+def _decorated(
+    parent: Structure, matrix: np.ndarray, labels: np.ndarray, elements: tuple[str, str]
+) -> Iterator[Structure]:
+    lattice = Lattice(matrix @ parent.lattice.matrix).get_lll_reduced_lattice()
+    sites = (_cells(matrix)[:, None] + parent.frac_coords).reshape(-1, 3)
+    coordinates = lattice.get_fractional_coords(sites @ parent.lattice.matrix) % 1
+    for label in labels:
+        species = [elements[int(label) >> site & 1] for site in range(len(sites))]
+        yield Structure(lattice, species, coordinates)
+
+
+# ---------------------------------------------------------------------------------------- orderings by way of pymatgen
+
+
+def orderings_by_enumlib(parent: Structure, elements: tuple[str, str], max_atoms: int) -> list[Ordering]:
+    """The same list from pymatgen's EnumerateStructureTransformation, which drives the programs of enumlib.
+
+    Raises:
+        InputError: enumlib's programs are not on the PATH.
+    """
+    missing = [program for program in ("enum.x", "makestr.x") if not shutil.which(program)]
+    if missing:
+        raise InputError(
+            f"--enumerator pymatgen: {' and '.join(missing)} of enumlib not found on the PATH; compile enumlib and add "
+            "its folder to the PATH, or leave the flag out: the built-in enumerator gives the same list"
+        )
+    from pymatgen.transformations.advanced_transformations import EnumerateStructureTransformation
+
+    found = []
+    for cells in range(1, max_atoms // len(parent) + 1):
+        transformation = EnumerateStructureTransformation(cells, cells, check_ordered_symmetry=False)
+        atoms = cells * len(parent)
+        for number in range(atoms + 1):
+            disordered = parent.copy()
+            mixture = dict(zip(elements, (1 - number / atoms, number / atoms), strict=True))
+            disordered.replace_species(dict.fromkeys(parent.symbol_set, mixture))
+            ranked: Any = transformation.apply_transformation(disordered, return_ranked_list=10**6)
+            found += [entry["structure"] for entry in ranked if len(entry["structure"]) == atoms]
+    return [Ordering(structure, multiplicity(structure, parent)) for structure in found]
+
+
+def multiplicity(ordering: Structure, parent: Structure) -> int:
+    """How many labelings of the parent's sites are equivalent to an ordering, given in its primitive cell.
+
+    By the orbit-stabilizer theorem: operations of the parent, modulo the ordering's translations, over those of the
+    ordering.
+    """
+    of_parent, of_ordering = (len(_space_group(structure)["rotations"]) for structure in (parent, ordering))
+    return of_parent * (len(ordering) // len(parent)) // of_ordering
+
+
+def _space_group(structure: Structure) -> Any:
+    """Rotations and translations (fractional coordinates) of the space group, one for each coset of translations."""
+    import spglib
+
+    cell: Any = (structure.lattice.matrix, structure.frac_coords, structure.atomic_numbers)
+    return spglib.get_symmetry(cell, symprec=SYMPREC)
+
+
+# ------------------------------------------------------------------------------------- special quasirandom structures
+
+
+def special_quasirandom_structure(
+    parent: Structure, composition: Composition, elements: tuple[str, str], seed: int = 0
+) -> Structure:
+    """A cell of exactly this composition whose pair and triplet correlations are nearest to those of a random alloy.
+
+    The annealing over occupations is icet's; the cell is the compact one of its size.
+
+    Args:
+        parent: the crystal whose sites are occupied; its own elements do not matter.
+        composition: such as Si49Ge51; small ones are repeated to at least 64 atoms where that fits into 100.
+        elements: the two elements.
+        seed: of the annealing.
+
+    Raises:
+        InputError: the composition has other elements, or fractional amounts.
+    """
+    amounts = np.array([composition[element] for element in elements])
+    if set(composition.as_dict()) - set(elements) or not amounts.any() or np.any(amounts != np.round(amounts)):
+        raise InputError(
+            f"--composition: {composition.formula} is not a whole number of {' and '.join(elements)} atoms; "
+            f"write it as in {elements[0]}49{elements[1]}51"
+        )
+    atoms = _quasirandom_size(int(amounts.sum()), len(parent))
+    if not amounts.all():
+        pure = elements[int(np.argmax(amounts))]
+        return Structure(parent.lattice, [pure] * len(parent), parent.frac_coords)
+    return _annealed(parent, elements, atoms // len(parent), float(amounts[1] / amounts.sum()), seed)
+
+
+def _quasirandom_size(atoms: int, basis: int) -> int:
+    """The least multiple of `atoms` that fills whole cells and has at least 64 atoms, if that is not above 100."""
+    unit = int(np.lcm(atoms, basis))
+    wanted, most = _QUASIRANDOM_SIZES
+    enough = unit * -(-wanted // unit)
+    return enough if enough <= most else unit
+
+
+def _annealed(parent: Structure, elements: Sequence[str], cells: int, fraction: float, seed: int) -> Structure:
+    import logging
+
+    from ase.build import find_optimal_cell_shape, make_supercell
+    from icet import ClusterSpace
+    from icet.tools.structure_generation import generate_sqs_from_supercells
+    from pymatgen.io.ase import AseAtomsAdaptor
+
+    logging.getLogger("icet").setLevel(logging.ERROR)
+    primitive = AseAtomsAdaptor.get_atoms(parent, msonable=False)
+    supercell = make_supercell(primitive, find_optimal_cell_shape(primitive.cell, cells, "fcc"))
+    length = (8 * parent.volume / len(parent)) ** (1 / 3)
+    space = ClusterSpace(primitive, [length * cutoff for cutoff in _CORRELATION_CUTOFFS], list(elements))
+    target = dict(zip(elements, (1 - fraction, fraction), strict=True))
+    atoms = generate_sqs_from_supercells(space, [supercell], target, n_steps=4000, random_seed=seed)
+    return AseAtomsAdaptor.get_structure(atoms)
