@@ -77,7 +77,8 @@ def read(path: Path | str, structures: bool = True) -> pd.DataFrame:
     if not structures:
         return table.drop(columns="structure", errors="ignore")
     if "structure" in table:
-        table["structure"] = [_structure(value, path, row) for row, value in enumerate(table["structure"])]
+        with no_garbage_collection():
+            table["structure"] = [_structure(value, path, row) for row, value in enumerate(table["structure"])]
     return table
 
 
@@ -139,7 +140,7 @@ def _decompress(path: Path) -> bytes:
 
 
 def _parse(text: bytes, path: Path | str) -> dict[str, Any]:
-    with _no_garbage_collection():
+    with no_garbage_collection():
         try:
             try:
                 content = orjson.loads(text)
@@ -153,7 +154,7 @@ def _parse(text: bytes, path: Path | str) -> dict[str, Any]:
 
 
 @contextmanager
-def _no_garbage_collection() -> Iterator[None]:
+def no_garbage_collection() -> Iterator[None]:
     """Millions of new containers that all stay alive make the cyclic collector run for nothing."""
     enabled = gc.isenabled()
     gc.disable()
@@ -221,14 +222,15 @@ def is_metal(table: pd.DataFrame, target: str = "band_gap") -> np.ndarray:
 def clean(table: pd.DataFrame, target: str) -> tuple[pd.DataFrame, list[Step]]:
     """Keep one material a formula, and none that comes apart.
 
-    The polymorph of lowest energy represents its formula; where no energy is known, a formula's rows are averaged.
+    The polymorph of lowest energy represents its formula, one of unknown energy only where it is the only one; where
+    no energy is known at all, a formula's rows are averaged.
 
     Returns:
         The rows left, renumbered from 0, and the steps with their counts.
     """
-    energy = next((column for column in ENERGIES if column in table and table[column].notna().all()), None)
+    energy = next((column for column in ENERGIES if column in table and table[column].notna().any()), None)
     if energy:
-        lowest = table[energy].groupby(table["formula"]).idxmin()
+        lowest = pd.to_numeric(table[energy]).fillna(np.inf).groupby(table["formula"]).idxmin()
         table = table.loc[lowest.sort_values()].reset_index(drop=True)
         steps = [Step(f"polymorph of lowest {energy} of each formula", len(table))]
     else:

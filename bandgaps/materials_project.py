@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import orjson
 import pandas as pd
 
-from bandgaps.dataset import Step
+from bandgaps.dataset import Step, no_garbage_collection
 from bandgaps.errors import InputError, RunError
 from bandgaps.files import read_json, replacing, write_json
 
@@ -407,16 +407,16 @@ def _table(folder: Path, query: Query, ids: list[str]) -> pd.DataFrame:
     from pymatgen.core import Structure
 
     rows = []
-    for path, part in _chunks(folder, ids):
-        for document in _read_chunk(path, part) or []:
+    with no_garbage_collection():
+        for path, part in _chunks(folder, ids):
+            rows += _read_chunk(path, part) or []
+        for row in rows:
             try:
-                document["structure"] = Structure.from_dict(document["structure"])
+                row["structure"] = Structure.from_dict(row["structure"])
             except (KeyError, TypeError, ValueError, AttributeError) as error:
-                name = document["material_id"]
                 raise RunError(
-                    f"the Materials Project's structure of {name} is not one of pymatgen's ({error!r})"
+                    f"the Materials Project's structure of {row['material_id']} is not one of pymatgen's ({error!r})"
                 ) from None
-            rows.append(document)
     if len(rows) != len(ids):
         raise RunError(f"{folder}: chunks went missing while they were read; run the same command again")
     return pd.DataFrame(rows, columns=_fields(query)).rename(columns={"formula_pretty": "formula"})

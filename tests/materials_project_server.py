@@ -168,16 +168,26 @@ def crystals() -> Documents:
         caesium = Structure(Lattice.cubic(3.3 + number / 100), [cation, anion], [[0, 0, 0], [0.5, 0.5, 0.5]])
         documents.append(summary(f"mp-{2 * number + 9}", caesium, gap + 0.1 * (gap > 0), 0.1))
         documents.append(summary(f"mp-{2 * number + 10}", rocksalt.get_primitive_structure(), gap, number % 5 / 50))
-    for number, (element, a, gap) in enumerate([("Si", 5.431, 0.61), ("Ge", 5.658, 0.0), ("C", 3.567, 4.1)]):
-        diamond = Structure.from_spacegroup("Fd-3m", Lattice.cubic(a), [element], [[0, 0, 0]])
+    for number, (symbol, length, gap) in enumerate([("Si", 5.431, 0.61), ("Ge", 5.658, 0.0), ("C", 3.567, 4.1)]):
+        diamond = Structure.from_spacegroup("Fd-3m", Lattice.cubic(length), [symbol], [[0, 0, 0]])
         documents.append(summary(f"mp-{1000 + number}", diamond.get_primitive_structure(), gap, 0.0))
     alloy = Structure.from_spacegroup("F-43m", Lattice.cubic(5.54), ["Si", "Ge"], [[0, 0, 0], [0.25, 0.25, 0.25]])
     documents.append(summary("mp-1003", alloy.get_primitive_structure(), 0.6, 0.02))
     for number, element in enumerate(["Fe", "Cu"]):
         metal = Structure(Lattice.cubic(2.8), [element], [[0, 0, 0]])
         documents.append(summary(f"mp-{1010 + number}", metal, 0.0, 0.0) | {"has_props": {"bandstructure": False}})
-    documents[3].pop("formation_energy_per_atom")
+    for document in documents[5::40]:
+        document.pop("formation_energy_per_atom")
     return documents[::-1]  # the real server keeps no order either
+
+
+def many_crystals() -> Documents:
+    """1,266 documents, more than one page of ids: the crystals and 1,100 polymorphs of theirs, all of higher energy."""
+    few = crystals()
+    return few + [
+        few[number % len(few)] | {"material_id": f"mp-{20000 + number}", "energy_above_hull": 0.3 + number / 1e4}
+        for number in range(1100)
+    ]
 
 
 def summary(material_id: str, structure: Structure, band_gap: float, energy_above_hull: float) -> dict[str, Any]:
