@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from pymatgen.core import Composition, Lattice, Structure
 
 from bandgaps.errors import InputError
@@ -37,17 +38,12 @@ class Ordering:
 def diamond(element: str, lattice_constant: float) -> Structure:
     """The two-atom diamond crystal of `element`, cubic lattice constant in Å."""
     lattice = Lattice(lattice_constant / 2 * (1 - np.eye(3)))
-    return Structure(lattice, [element, element], [[0, 0, 0], [0.25, 0.25, 0.25]])
+    return Structure(lattice, [element] * 2, np.array([[0, 0, 0], [0.25, 0.25, 0.25]]))
 
 
-def scaled(structure: Structure, volume_per_atom: float) -> Structure:
-    """The same structure at another volume (Å^3/atom), fractional coordinates unchanged."""
-    return structure.copy().scale_lattice(volume_per_atom * len(structure))
-
-
-def diamond_volume(lattice_constant: float | np.ndarray) -> float | np.ndarray:
-    """Volume per atom (Å^3) of a diamond crystal with this cubic lattice constant (Å)."""
-    return lattice_constant**3 / 8
+def scaled(structure: Structure, lattice_constant: float) -> Structure:
+    """The same orderings of diamond sites at another cubic lattice constant (Å), eight atoms a cubic cell."""
+    return structure.copy().scale_lattice(lattice_constant**3 / 8 * len(structure))
 
 
 # ----------------------------------------------------------------------------------------------------------- orderings
@@ -212,6 +208,26 @@ def _decorated(
         yield Structure(lattice, species, coordinates)
 
 
+def composition_means(points: pd.DataFrame, x: str) -> pd.DataFrame:
+    """Mean gap of the orderings at each composition, each counted as often as there are labelings equivalent to it.
+
+    Args:
+        points: columns `x`, `multiplicity` and `band_gap` (eV), one row an ordering.
+        x: name of the column with the composition.
+
+    Returns:
+        One row a composition, ascending: `x`, `orderings`, `band_gap` (weighted mean, eV), `band_gap_spread` (weighted
+        standard deviation over orderings, eV) and `band_gap_plain` (mean that counts each ordering once, eV).
+    """
+    rows = []
+    for fraction, group in points.groupby(x):
+        weights, gaps = group["multiplicity"].to_numpy(float), group["band_gap"].to_numpy(float)
+        mean = np.average(gaps, weights=weights)
+        spread = np.sqrt(np.average((gaps - mean) ** 2, weights=weights))
+        rows.append((fraction, len(group), mean, spread, gaps.mean()))
+    return pd.DataFrame(rows, columns=[x, "orderings", "band_gap", "band_gap_spread", "band_gap_plain"])
+
+
 # ---------------------------------------------------------------------------------------- orderings by way of pymatgen
 
 
@@ -235,7 +251,7 @@ def orderings_by_enumlib(parent: Structure, elements: tuple[str, str], max_atoms
         atoms = cells * len(parent)
         for number in range(atoms + 1):
             disordered = parent.copy()
-            mixture = dict(zip(elements, (1 - number / atoms, number / atoms), strict=True))
+            mixture: Any = dict(zip(elements, (1 - number / atoms, number / atoms), strict=True))
             disordered.replace_species(dict.fromkeys(parent.symbol_set, mixture))
             ranked: Any = transformation.apply_transformation(disordered, return_ranked_list=10**6)
             found += [entry["structure"] for entry in ranked if len(entry["structure"]) == atoms]

@@ -6,6 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from bandgaps.errors import InputError
+from bandgaps.magpie import SYMBOLS
 
 System = tuple[str, str]
 
@@ -15,6 +19,7 @@ class Curve:
     """A measured quantity of the alloy A(1-x)B(x) as a function of x, with where it was published."""
 
     value: Callable[[np.ndarray], np.ndarray]
+    authors: str
     citation: str
     temperature: float  # K
 
@@ -30,20 +35,20 @@ def _silicon_germanium_lattice(x: np.ndarray) -> np.ndarray:
 
 
 GAPS = {
-    ("Si", "Ge"): Curve(_silicon_germanium_gap, "Weber & Alonso, Phys. Rev. B 40, 5683 (1989)", 4.2),
+    ("Si", "Ge"): Curve(_silicon_germanium_gap, "Weber & Alonso", "Phys. Rev. B 40, 5683 (1989)", 4.2),
 }  # eV
 LATTICE_CONSTANTS = {
-    ("Si", "Ge"): Curve(_silicon_germanium_lattice, "Dismukes et al., J. Phys. Chem. 68, 3021 (1964)", 298.0),
+    ("Si", "Ge"): Curve(_silicon_germanium_lattice, "Dismukes et al.", "J. Phys. Chem. 68, 3021 (1964)", 298.0),
 }  # Å, conventional cubic cell
 DIAMOND = {"C": 3.567, "Si": 5.431, "Ge": 5.658, "Sn": 6.489}  # Å at room temperature (Madelung, Semiconductors, 2004)
 
 
-def gap(system: System, x: np.ndarray) -> np.ndarray:
+def gap(system: System, x: ArrayLike) -> np.ndarray:
     """Measured band gap of A(1-x)B(x) in eV, shape of `x`; NaN where no curve is known."""
     return _value(GAPS, system, np.asarray(x, dtype=float))
 
 
-def lattice_constant(system: System, x: np.ndarray) -> np.ndarray:
+def lattice_constant(system: System, x: ArrayLike) -> np.ndarray:
     """Cubic lattice constant of the diamond alloy A(1-x)B(x) in Å, shape of `x`.
 
     The measured curve where there is one, else Vegard's law (Z. Phys. 5, 17) between the elements; NaN where an
@@ -56,9 +61,9 @@ def lattice_constant(system: System, x: np.ndarray) -> np.ndarray:
 
 
 def gap_citation(system: System) -> str | None:
-    """Where the measured gap was published, with its temperature; None where none is known."""
+    """Who measured the gap, and at what temperature; None where no curve is known."""
     curve = GAPS.get(system) or GAPS.get(system[::-1])
-    return f"{curve.citation}, {curve.temperature:g} K" if curve else None
+    return f"{curve.authors}, {curve.temperature:g} K" if curve else None
 
 
 def _value(curves: dict[System, Curve], system: System, x: np.ndarray) -> np.ndarray:
@@ -67,3 +72,15 @@ def _value(curves: dict[System, Curve], system: System, x: np.ndarray) -> np.nda
     if system[::-1] in curves:
         return curves[system[::-1]].value(1 - x)
     return np.full_like(x, np.nan)
+
+
+def parse_system(text: str) -> System:
+    """Read the two elements of an alloy, written as in Si-Ge.
+
+    Raises:
+        InputError: they are not two different elements.
+    """
+    a, _, b = text.partition("-")
+    if a not in SYMBOLS or b not in SYMBOLS or a == b:
+        raise InputError(f"--system: {text!r} is not two different elements; write them as in Si-Ge")
+    return a, b

@@ -17,6 +17,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bandgaps import experiment
 from bandgaps.files import replacing
 from bandgaps.metrics import coverage, normal_coverage, scores
 
@@ -108,13 +109,13 @@ def learning_curve(path: Path | str, history: pd.DataFrame) -> None:
 
 
 def composition_sweep(
-    path: Path | str, sweep: pd.DataFrame, known: pd.DataFrame, system: tuple[str, str], label: str
+    path: Path | str, sweep: pd.DataFrame, known: pd.DataFrame, system: experiment.System, label: str
 ) -> None:
     """Gap predicted over the whole range of an alloy by a model that sees compositions.
 
     Args:
         path: the PDF.
-        sweep: columns `x_B`, `band_gap`, `band_gap_std` and `band_gap_measured` (eV; NaN where nothing is measured).
+        sweep: columns `x_B`, `band_gap` and `band_gap_std` (eV); further ones go to the CSV only.
         known: the system's rows of the training table, columns `x_B` and `band_gap` (eV).
         system: the two elements (A, B); x is the fraction of B.
         label: what the model is.
@@ -125,20 +126,22 @@ def composition_sweep(
         low, high = sweep["band_gap"] - sweep["band_gap_std"], sweep["band_gap"] + sweep["band_gap_std"]
         axes.fill_between(x, np.maximum(low, 0), high, color=BLUE, alpha=0.2, linewidth=0, label="± σ")
         axes.plot(x, sweep["band_gap"], color=BLUE, label="predicted")
-        _measured(axes, x, sweep["band_gap_measured"])
+        _measured(axes, system)
         if len(known):
             label_known = "rows the model was trained on"
             axes.scatter(known[f"x_{b}"], known["band_gap"], color=ORANGE, zorder=3, label=label_known, clip_on=False)
         _alloy_axes(axes, a, b, label)
 
 
-def orderings(path: Path | str, points: pd.DataFrame, means: pd.DataFrame, system: tuple[str, str], label: str) -> None:
+def orderings(
+    path: Path | str, points: pd.DataFrame, means: pd.DataFrame, system: experiment.System, label: str
+) -> None:
     """Gap of every ordered superstructure of an alloy, and their mean at each composition.
 
     Args:
         path: the PDF; the points go to its CSV.
         points: columns `x_B`, `n_atoms`, `multiplicity`, `band_gap` and `band_gap_std` (eV), one row an ordering.
-        means: columns `x_B`, `band_gap`, `band_gap_spread` and `band_gap_measured` (eV), one row a composition.
+        means: columns `x_B`, `band_gap` and `band_gap_spread` (eV), one row a composition.
         system: the two elements (A, B); x is the fraction of B.
         label: what the model is.
     """
@@ -150,13 +153,15 @@ def orderings(path: Path | str, points: pd.DataFrame, means: pd.DataFrame, syste
         low, high = means["band_gap"] - means["band_gap_spread"], means["band_gap"] + means["band_gap_spread"]
         axes.fill_between(x, low, high, color=BLUE, alpha=0.2, linewidth=0, label="± spread over orderings")
         axes.plot(x, means["band_gap"], color=BLUE, marker="o", markersize=3, label="mean over orderings")
-        _measured(axes, x, means["band_gap_measured"])
+        _measured(axes, system)
         _alloy_axes(axes, a, b, label)
 
 
-def _measured(axes: Axes, x: pd.Series, gap: pd.Series) -> None:
-    if gap.notna().any():
-        axes.plot(x, gap, color=RED, linestyle="--", label="measured at 4.2 K (Weber & Alonso 1989)")
+def _measured(axes: Axes, system: experiment.System) -> None:
+    citation = experiment.gap_citation(system)
+    if citation:
+        x = np.linspace(0, 1, 201)
+        axes.plot(x, experiment.gap(system, x), color=RED, linestyle="--", label=f"measured ({citation})")
 
 
 def _alloy_axes(axes: Axes, a: str, b: str, label: str) -> None:

@@ -12,6 +12,7 @@ more accurate than trees that search every threshold.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +73,18 @@ def new(seed: int = 0, jobs: int | None = None) -> UncertainForest:
     return UncertainForest(n_estimators=100, max_features=0.5, min_samples_split=4, random_state=seed, n_jobs=jobs)
 
 
-def save(forest: UncertainForest, folder: Path | str, card: dict[str, Any]) -> None:
-    """Write a fitted forest and its card as a model folder."""
+def save(
+    forest: UncertainForest, folder: Path | str, card: dict[str, Any], features: Sequence[str], training: models.Arrays
+) -> None:
+    """Write a fitted forest as a model folder.
+
+    Args:
+        forest: a fitted forest.
+        folder: where to.
+        card: what a reader wants to know of it.
+        features: names of the columns it was fitted on.
+        training: the rows it was fitted on, `formula` and `target` (eV).
+    """
     trees = [estimator.tree_ for estimator in forest.estimators_]
     states = [tree.__getstate__() for tree in trees]
     nodes = np.concatenate([state["nodes"] for state in states])
@@ -81,27 +92,27 @@ def save(forest: UncertainForest, folder: Path | str, card: dict[str, Any]) -> N
     arrays["value"] = np.concatenate([state["values"][:, 0, 0] for state in states])
     arrays["node_count"] = np.array([tree.node_count for tree in trees])
     arrays["max_depth"] = np.array([tree.max_depth for tree in trees])
-    card = {"kind": KIND, **card, "features": forest.n_features_in_, "hyperparameters": forest.get_params()}
-    models.save(folder, card, {"trees": arrays})
+    card = {"kind": KIND, **card, "hyperparameters": forest.get_params(), "features": list(features)}
+    models.save(folder, card, {"trees": arrays, "training": training})
 
 
-def load(folder: Path | str, features: int) -> tuple[UncertainForest, dict[str, Any]]:
-    """Read a forest and its card.
+def load(folder: Path | str, features: Sequence[str]) -> tuple[UncertainForest, dict[str, Any], models.Arrays]:
+    """Read a forest, its card and the rows it was fitted on.
 
     Raises:
         InputError: there is no forest in the folder, it is damaged, or it was trained on other features.
     """
     card, members = models.load(folder, KIND)
-    if card["features"] != features:
-        raise InputError(f"{folder}: trained on {card['features']} features, wanted {features}; train it again")
+    if card.get("features") != list(features):
+        raise InputError(f"{folder}: trained on other columns than these {len(features)} features; train it again")
     forest = UncertainForest(**card["hyperparameters"])
     arrays = members["trees"]
     ends = np.cumsum(arrays["node_count"])
     parts = [slice(end - count, end) for end, count in zip(ends, arrays["node_count"], strict=True)]
     depths = arrays["max_depth"].tolist()
-    forest.estimators_ = [_tree(arrays, part, depth, features) for part, depth in zip(parts, depths, strict=True)]
-    forest.n_features_in_, forest.n_outputs_ = features, 1
-    return forest, card
+    forest.estimators_ = [_tree(arrays, *each, len(features)) for each in zip(parts, depths, strict=True)]
+    forest.n_features_in_, forest.n_outputs_ = len(features), 1
+    return forest, card, members["training"]
 
 
 def _tree(arrays: dict[str, np.ndarray], part: slice, depth: int, features: int) -> ExtraTreeRegressor:

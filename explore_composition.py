@@ -1,0 +1,103 @@
+"""python explore_composition.py [--system Si-Ge].
+
+Draw the gap that the models of composition.py predict over the whole range of an alloy, with its uncertainty, the rows
+of the system they were trained on, and the measured curve.
+
+Writes figures/SiGe-composition-combined.pdf and figures/SiGe-composition-non-metals.pdf, each with a PNG and a CSV.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bandgaps.errors import exit_code
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bandgaps.models import Arrays
+
+System = tuple[str, str]
+MODELS = ("combined", "non-metals")
+STEPS = 100
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Draw one figure a model."""
+    options = parser().parse_args(arguments)
+    from bandgaps import experiment, figures, forest, magpie
+
+    system = experiment.parse_system(options.system)
+    for name in MODELS:
+        model, card, training = forest.load(options.models / f"composition-{name}", magpie.LABELS)
+        gaps, std = model.predict(magpie.features(formulas(system)), return_std=True)
+        path = options.figures / f"{''.join(system)}-composition-{name}.pdf"
+        table = sweep(system, gaps, std)
+        label = f"forest on compositions, {name} ({card['target']})"
+        figures.composition_sweep(path, table, known(system, training), system, label)
+        report(name, table, system)
+        print(f"wrote {path}, .png and .csv")
+
+
+def parser() -> argparse.ArgumentParser:
+    """What can be asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--system", default="Si-Ge", metavar="A-B", help="the alloy's two elements (%(default)s)")
+    add("--models", type=Path, default=Path("data/models"), help="folder of the models (%(default)s)")
+    add("--figures", type=Path, default=Path("figures"), help="folder of the PDFs (%(default)s)")
+    return parser
+
+
+def formulas(system: System) -> list[str]:
+    """A100, A99B1, A98B2, ... B100."""
+    a, b = system
+    pairs = ((STEPS - step, step) for step in range(STEPS + 1))
+    return [(f"{a}{n_a}" if n_a else "") + (f"{b}{n_b}" if n_b else "") for n_a, n_b in pairs]
+
+
+def sweep(system: System, gaps: Sequence[float], std: Sequence[float]) -> pd.DataFrame:
+    """Columns x_B, band_gap, band_gap_std and band_gap_measured (eV)."""
+    import numpy as np
+    import pandas as pd
+
+    from bandgaps import experiment
+
+    x = np.arange(STEPS + 1) / STEPS
+    measured = experiment.gap(system, x)
+    columns = {f"x_{system[1]}": x, "band_gap": gaps, "band_gap_std": std, "band_gap_measured": measured}
+    return pd.DataFrame(columns)
+
+
+def known(system: System, training: Arrays) -> pd.DataFrame:
+    """Training rows made of the two elements alone: columns x_B and band_gap (eV)."""
+    import pandas as pd
+
+    from bandgaps.magpie import SYMBOLS, composition
+
+    numbers = {SYMBOLS.index(element) + 1 for element in system}
+    rows = []
+    for formula, gap in zip(training["formula"].tolist(), training["target"].tolist(), strict=True):
+        elements, amounts = composition(formula)
+        if set(elements) <= numbers:
+            share = dict(zip(elements, amounts, strict=True)).get(SYMBOLS.index(system[1]) + 1, 0.0) / sum(amounts)
+            rows.append((share, gap))
+    return pd.DataFrame(rows, columns=[f"x_{system[1]}", "band_gap"])
+
+
+def report(name: str, table: pd.DataFrame, system: System) -> None:
+    """Print the gap at a few compositions, and how far the curve is from the measured one."""
+    x = f"x_{system[1]}"
+    print(f"\n{name}: gap over {'-'.join(system)} (eV)")
+    print(table[table[x].isin([0, 0.25, 0.5, 0.51, 0.75, 1])].to_string(index=False, float_format="{:.3f}".format))
+    deviation = (table["band_gap"] - table["band_gap_measured"]).abs().mean()
+    if deviation == deviation:
+        print(f"mean absolute deviation from the measured curve: {deviation:.3f} eV")
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))
