@@ -1,4 +1,4 @@
-"""MEGNet, a graph network for crystals, in Keras 3: build, train, load (published weights too), save, predict.
+"""MEGNet, a graph network for crystals, in Keras 3: the network, its weights on disk (published ones too), predictions.
 
 Chen et al., Chem. Mater. 31, 3564 (2019); with several fidelities Chen et al., Nat. Comput. Sci. 1, 46 (2021). A model
 is an ensemble of one or more members, networks of one architecture with weights of their own.
@@ -7,7 +7,6 @@ is an ensemble of one or more members, networks of one architecture with weights
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -23,12 +22,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # start-up notes about the p
 import keras
 from keras import ops
 
-from bandgaps import published
+from bandgaps import models, published
 from bandgaps.errors import InputError
-from bandgaps.files import read_json, replacing_folder, sha256, write_json
 from bandgaps.graphs import Graphs
 
-FORMAT = 1  # of the model folder
+KIND = "megnet"
 BONDS_A_BATCH = 20_000  # in prediction; small enough for the processor's cache, large enough to keep it busy
 PARTS = ("atom", "bond", "state")
 
@@ -221,7 +219,7 @@ def _set2set(weights: Weights, name: str, x: Any, segments: Any, count: Any, ste
     return query
 
 
-def _signature() -> Batch:
+def signature() -> Batch:
     """What a batch looks like to TensorFlow, so that one trace serves batches of every size."""
     import tensorflow as tf
 
@@ -241,19 +239,19 @@ def _compiled(settings: Hyperparameters) -> Callable[[Weights, Batch], Any]:
     import tensorflow as tf
 
     weights = {name: tf.TensorSpec(shape, tf.float32) for name, shape in settings.weight_shapes().items()}
-    return tf.function(run, input_signature=[weights, _signature()])
+    return tf.function(run, input_signature=[weights, signature()], autograph=False)
 
 
-def _predict(settings: Hyperparameters, weights: Weights, graphs: Graphs, fidelity: np.ndarray) -> np.ndarray:
-    """The network's output for all crystals, shape (crystals,)."""
+def outputs(settings: Hyperparameters, weights: Weights, graphs: Graphs, fidelity: np.ndarray) -> np.ndarray:
+    """The network's output (the standardised target) for all crystals, each at its fidelity, shape (crystals,)."""
     run = _compiled(settings)
     tensors = {name: ops.convert_to_tensor(array) for name, array in weights.items()}
-    outputs, start = [np.zeros(0)], 0
+    values, start = [np.zeros(0)], 0
     for part in graphs.batches(BONDS_A_BATCH):
         batch = batch_of(part, fidelity[start : start + len(part)])
-        outputs.append(ops.convert_to_numpy(run(tensors, batch)).astype(float))
+        values.append(ops.convert_to_numpy(run(tensors, batch)).astype(float))
         start += len(part)
-    return np.concatenate(outputs)
+    return np.concatenate(values)
 
 
 # ----------------------------------------------------------------------------------------------------------- the model
@@ -293,13 +291,13 @@ class Model:
         """
         self._check(graphs)
         level = np.full(len(graphs), self._fidelity_index(fidelity))
-        outputs = np.array([_predict(self.hyperparameters, weights, graphs, level) for weights in self.members])
-        targets = self.mean + self.std * outputs
+        values = np.array([outputs(self.hyperparameters, weights, graphs, level) for weights in self.members])
+        targets = self.mean + self.std * values
         spread = targets.std(axis=0, ddof=1) if len(targets) > 1 else np.full(len(graphs), np.nan)
         return targets.mean(axis=0), spread
 
     def _check(self, graphs: Graphs) -> None:
-        _check_elements(graphs, self.hyperparameters)
+        check_elements(graphs, self.hyperparameters)
         if not np.isclose(graphs.cutoff, self.hyperparameters.cutoff):
             raise InputError(
                 f"graphs have a cutoff of {graphs.cutoff:g} Å, the model one of {self.hyperparameters.cutoff:g} Å; "
@@ -314,7 +312,8 @@ class Model:
         raise InputError(f"--fidelity {fidelity}: not known to this model; {what}")
 
 
-def _check_elements(graphs: Graphs, settings: Hyperparameters) -> None:
+def check_elements(graphs: Graphs, settings: Hyperparameters) -> None:
+    """Raise InputError if the element embedding has no row for some atom."""
     unknown = np.flatnonzero((graphs.atomic_numbers < 1) | (graphs.atomic_numbers >= settings.elements))
     if unknown.size:
         row = int(np.searchsorted(graphs.atom_offsets, unknown[0], side="right")) - 1
@@ -329,21 +328,9 @@ def _check_elements(graphs: Graphs, settings: Hyperparameters) -> None:
 
 def save(model: Model, folder: Path | str) -> None:
     """Write a model as a folder, atomically: `model.json` and the weights of each member as `member-K.npz`."""
-    with replacing_folder(folder) as temporary:
-        files = []
-        for number, weights in enumerate(model.members):
-            path = temporary / f"member-{number}.npz"
-            np.savez_compressed(path, **weights)  # type: ignore[arg-type]
-            files.append({"file": path.name, "sha256": sha256(path)})
-        content = {
-            "format": FORMAT,
-            "hyperparameters": asdict(model.hyperparameters),
-            "mean": model.mean,
-            "std": model.std,
-            "members": files,
-            "card": model.card,
-        }
-        write_json(content, temporary / "model.json")
+    own = {"kind": KIND, "hyperparameters": asdict(model.hyperparameters), "mean": model.mean, "std": model.std}
+    members = {f"member-{number}": weights for number, weights in enumerate(model.members)}
+    models.save(folder, {**own, **model.card}, members)
 
 
 def load(path_or_name: Path | str, downloads: Path | str = published.FOLDER, url: str = published.URL) -> Model:
@@ -364,13 +351,13 @@ def load(path_or_name: Path | str, downloads: Path | str = published.FOLDER, url
         path = published.fetch(str(path_or_name), downloads, url)
     if path.is_file():
         return from_published([path])
-    if (path / "model.json").is_file():
+    if (path / models.CARD).is_file():
         return _load_own(path)
     files = sorted(path.rglob("*.hdf5"))
     if files:
         return from_published(files)
     if path.is_dir():
-        raise InputError(f"{path}: neither model.json nor a .hdf5 file in this folder; name a model's own folder")
+        raise InputError(f"{path}: neither {models.CARD} nor a .hdf5 file in this folder; name a model's own folder")
     raise InputError(
         f"{path}: no such file or folder, and no published model; the published ones are {', '.join(published.MODELS)}"
     )
@@ -394,20 +381,22 @@ def from_published(paths: list[Path]) -> Model:
 
 
 def _load_own(folder: Path) -> Model:
-    path = folder / "model.json"
-    content = read_json(path)
+    content, members = models.load(folder, KIND)
+    path = folder / models.CARD
     try:
-        if content["format"] != FORMAT:
-            raise InputError(f"{path}: format {content['format']!r}, this version reads {FORMAT}; train again")
         settings = _settings(content["hyperparameters"])
         mean, std = float(content["mean"]), float(content["std"])
-        files = [(folder / Path(str(entry["file"])).name, entry["sha256"]) for entry in content["members"]]
-        card = dict(content["card"])
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: damaged or not a model of this project ({error!r}); train again") from None
-    if not files or not np.isfinite([mean, std]).all():
-        raise InputError(f"{path}: no members, or a mean or std that is not a number; train again")
-    return Model(settings, [_load_weights(file, checksum, settings) for file, checksum in files], mean, std, card)
+        raise InputError(f"{path}: damaged or of another version ({error!r}); train the model again") from None
+    if not members or not np.isfinite([mean, std]).all():
+        raise InputError(f"{path}: no members, or a mean or std that is not a number; train the model again")
+    weights = [_checked(members[name], settings, folder / f"{name}.npz") for name in sorted(members, key=_number)]
+    own = {"kind", "hyperparameters", "mean", "std", "sha256"}
+    return Model(settings, weights, mean, std, {key: value for key, value in content.items() if key not in own})
+
+
+def _number(name: str) -> tuple[int, str]:
+    return len(name), name
 
 
 def _settings(values: dict[str, Any]) -> Hyperparameters:
@@ -421,19 +410,6 @@ def _settings(values: dict[str, Any]) -> Hyperparameters:
     if not all(0 < value < 100 for value in (settings.cutoff, settings.last_center, settings.width)):
         raise ValueError("a length that is not positive")
     return settings
-
-
-def _load_weights(path: Path, checksum: str, settings: Hyperparameters) -> dict[str, np.ndarray]:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file, but model.json names it; restore it or train again")
-    if sha256(path) != checksum:
-        raise InputError(f"{path}: damaged, its checksum is not the one in model.json; restore it or train again")
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            weights = {name: content[name] for name in content.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: damaged ({error}); restore it or train again") from None
-    return _checked(weights, settings, path)
 
 
 def _checked(weights: Weights, settings: Hyperparameters, path: Path) -> dict[str, np.ndarray]:

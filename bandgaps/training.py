@@ -1,0 +1,300 @@
+"""Training MEGNet: members of an ensemble one after the other, stopped early, kept on disk after every epoch."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bandgaps import megnet  # before keras, for which it names the backend
+from bandgaps.errors import InputError, RunError
+from bandgaps.files import read_json, replacing, write_json
+from bandgaps.graphs import Graphs
+from bandgaps.megnet import Hyperparameters, Model
+
+import keras  # isort: skip
+from keras import ops  # isort: skip
+
+History = list[dict[str, float]]  # one entry an epoch: member, epoch, loss, train_mae and validation_mae
+COLUMNS = ("member", "epoch", "loss", "train_mae", "validation_mae")
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a model is trained.
+
+    Attributes:
+        epochs: passes over the training rows, at most.
+        batch_size: crystals a step.
+        learning_rate: of Adam at the start; it falls to 0 along half a cosine.
+        patience: epochs without a lower validation error after which training stops.
+        loss: `mae` or `huber`, of the standardised target.
+        seed: decides initial weights and the order of rows, both other in each member.
+    """
+
+    epochs: int = 60
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    patience: int = 20
+    loss: str = "mae"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows to train or to validate on.
+
+    Attributes:
+        graphs: of the crystals.
+        targets: eV for a band gap, shape (crystals,).
+        fidelity: index of each target's level of theory, shape (crystals,); None: all are of the first.
+    """
+
+    graphs: Graphs
+    targets: np.ndarray
+    fidelity: np.ndarray | None = None
+
+    @property
+    def levels(self) -> np.ndarray:
+        """The level of theory of each row, shape (crystals,)."""
+        return np.zeros(len(self.graphs), dtype=np.int32) if self.fidelity is None else np.asarray(self.fidelity)
+
+
+def fit(
+    train: Rows,
+    validation: Rows,
+    settings: Hyperparameters,
+    training: Training,
+    members: int = 1,
+    checkpoints: Path | str | None = None,
+    report: Callable[[str], None] = print,
+) -> tuple[Model, History]:
+    """Train an ensemble; of each member the weights with the lowest validation error are kept.
+
+    Args:
+        train: rows to fit.
+        validation: rows that decide when to stop.
+        settings: the architecture.
+        training: how to train.
+        members: how many networks; they differ in initial weights and in the order of rows.
+        checkpoints: folder that keeps the state after each epoch; a later call with the same arguments goes on from
+            there and ends as if it had not been interrupted.
+        report: takes a line of progress an epoch.
+
+    Raises:
+        InputError: no rows, an element the model has no embedding for, or checkpoints of another training.
+        RunError: the loss is no longer a number.
+    """
+    for name, rows in (("training", train), ("validation", validation)):
+        if not len(rows.graphs):
+            raise InputError(f"no {name} rows; use a larger table")
+        megnet.check_elements(rows.graphs, settings)
+    mean, std = float(train.targets.mean()), float(train.targets.std()) or 1.0
+    folder = Path(checkpoints) if checkpoints is not None else None
+    if folder:
+        _claim(folder, _identity(train, validation, settings, training))
+    trainer = _Trainer(train, validation, settings, training, mean, std)
+    clock = _Clock(training.epochs * members)
+    weights, history = [], []
+    for member in range(members):
+        trainer.begin(member)
+        checkpoint = folder / f"member-{member}.npz" if folder else None
+        if checkpoint and checkpoint.exists():
+            trainer.restore(checkpoint)
+            clock.skip(len(trainer.history))
+        while not trainer.finished:
+            trainer.run_epoch()
+            if checkpoint:
+                trainer.store(checkpoint)
+            clock.tick()
+            report(f"member {member + 1}/{members}  {trainer.progress()}  at most {clock.left()} left")
+        clock.skip(training.epochs - len(trainer.history))
+        weights.append(trainer.named(trainer.best))
+        history += trainer.history
+    return Model(settings, weights, mean, std), history
+
+
+class _Trainer:
+    """One network's training; members follow one another in it, so that its step is compiled once."""
+
+    def __init__(
+        self, train: Rows, validation: Rows, settings: Hyperparameters, training: Training, mean: float, std: float
+    ) -> None:
+        self.train, self.validation, self.settings, self.training = train, validation, settings, training
+        self.std = std
+        self.standardised = ((train.targets - mean) / std).astype(np.float32)
+        self.wanted = (validation.targets - mean) / std
+        steps = training.epochs * -(-len(train.targets) // training.batch_size)
+        size = sum(np.prod(shape, dtype=int) for shape in settings.weight_shapes().values())
+        self.vector = keras.Variable(np.zeros(size, np.float32), name="weights")
+        self.optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(training.learning_rate, steps))
+        self.optimizer.build([self.vector])
+        self.step = _compiled_step(self.vector, self.optimizer, settings, training.loss)
+        self.begin(0)
+
+    def begin(self, member: int) -> None:
+        """Set all back to the state before the first epoch of a member."""
+        generator = np.random.default_rng([self.training.seed, member])
+        shapes = self.settings.weight_shapes().items()
+        self.vector.assign(np.concatenate([_initial(name, shape, generator).ravel() for name, shape in shapes]))
+        for variable in self.optimizer.variables:
+            variable.assign(np.zeros(variable.shape))
+        self.member = member
+        self.best = self.now()
+        self.history: History = []
+
+    @property
+    def finished(self) -> bool:
+        errors = [row["validation_mae"] for row in self.history]
+        stale = len(errors) - 1 - int(np.argmin(errors)) if errors else 0
+        return len(errors) >= self.training.epochs or stale >= self.training.patience
+
+    def run_epoch(self) -> None:
+        """Pass over all training rows once, in an order that seed, member and epoch decide."""
+        epoch = len(self.history)
+        order = np.random.default_rng([self.training.seed, self.member, epoch]).permutation(len(self.standardised))
+        sums = np.zeros(2)
+        for rows in _slices(order, self.training.batch_size):
+            batch = megnet.batch_of(self.train.graphs.select(rows), self.train.levels[rows])
+            loss, error = self.step(batch, self.standardised[rows])
+            sums += np.array([float(loss), float(error)]) * len(rows)
+        loss, error = sums / len(order)
+        predicted = megnet.outputs(
+            self.settings, self.named(self.now()), self.validation.graphs, self.validation.levels
+        )
+        wrong = float(np.mean(np.abs(predicted - self.wanted)))
+        if not np.isfinite([loss, wrong]).all():
+            raise RunError(f"training diverged in epoch {epoch + 1}: the loss is {loss}; use a lower --learning-rate")
+        if wrong * self.std < min((row["validation_mae"] for row in self.history), default=np.inf):
+            self.best = self.now()
+        values = (self.member, epoch + 1, loss, error * self.std, wrong * self.std)
+        self.history.append(dict(zip(COLUMNS, values, strict=True)))
+
+    def progress(self) -> str:
+        """What the last epoch brought, on one line."""
+        last = self.history[-1]
+        return (
+            f"epoch {last['epoch']:.0f}/{self.training.epochs}  loss {last['loss']:.4f}  "
+            f"train MAE {last['train_mae']:.3f} eV  validation MAE {last['validation_mae']:.3f} eV"
+        )
+
+    def now(self) -> np.ndarray:
+        """A copy of the weights as they are now, as one vector."""
+        return np.array(ops.convert_to_numpy(self.vector))
+
+    def named(self, vector: np.ndarray) -> dict[str, np.ndarray]:
+        """The weights in a vector by their names."""
+        return {name: ops.convert_to_numpy(array) for name, array in _named(vector, self.settings).items()}
+
+    def store(self, path: Path) -> None:
+        """Write all that the rest of the training depends on, atomically."""
+        arrays = {f"optimizer-{k}": ops.convert_to_numpy(v) for k, v in enumerate(self.optimizer.variables)}
+        history = np.array([[row[column] for column in COLUMNS] for row in self.history])
+        with replacing(path) as temporary:
+            np.savez(temporary, allow_pickle=False, now=self.now(), best=self.best, history=history, **arrays)
+
+    def restore(self, path: Path) -> None:
+        """Go back to what `store` has written.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                self.vector.assign(arrays["now"])
+                for k, variable in enumerate(self.optimizer.variables):
+                    variable.assign(arrays[f"optimizer-{k}"])
+                self.best = arrays["best"]
+                self.history = [dict(zip(COLUMNS, map(float, row), strict=True)) for row in arrays["history"]]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path}: a damaged checkpoint ({error}); begin anew with --restart") from None
+
+
+def _named(vector: Any, settings: Hyperparameters) -> dict[str, Any]:
+    """The weights by name, cut out of one vector, on which the optimiser's step is a handful of operations."""
+    shapes = settings.weight_shapes()
+    ends = np.cumsum([np.prod(shape, dtype=int) for shape in shapes.values()])[:-1].tolist()
+    parts = ops.split(vector, ends)
+    return {name: ops.reshape(part, shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
+
+
+def _compiled_step(
+    vector: Any, optimizer: Any, settings: Hyperparameters, loss: str
+) -> Callable[[megnet.Batch, np.ndarray], tuple[Any, Any]]:
+    """One step of the optimiser on one batch; returns the loss and the mean absolute error before it."""
+    if keras.backend.backend() != "tensorflow":
+        raise RunError(f"KERAS_BACKEND={keras.backend.backend()}: training needs tensorflow; unset KERAS_BACKEND")
+    import tensorflow as tf
+
+    def step(batch: megnet.Batch, targets: Any) -> tuple[Any, Any]:
+        with tf.GradientTape() as tape:
+            error = ops.abs(megnet.forward(_named(vector, settings), batch, settings) - targets)
+            value = ops.mean(error if loss == "mae" else ops.where(error < 1, error**2 / 2, error - 0.5))
+        optimizer.apply_gradients([(tape.gradient(value, vector), vector)])
+        return value, ops.mean(error)
+
+    return tf.function(step, input_signature=[megnet.signature(), tf.TensorSpec([None], tf.float32)], autograph=False)
+
+
+def _initial(name: str, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
+    """Embeddings small, kernels after Glorot & Bengio (AISTATS 2010), biases zero."""
+    if name.endswith("bias"):
+        return np.zeros(shape)
+    limit = 0.05 if name.endswith("embedding") else np.sqrt(6 / sum(shape))
+    return generator.uniform(-limit, limit, shape)
+
+
+def _slices(order: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
+
+
+def _identity(train: Rows, validation: Rows, settings: Hyperparameters, training: Training) -> dict[str, Any]:
+    """What has to be the same for a training to go on from a checkpoint, as JSON has it."""
+    digest = hashlib.sha256()
+    for rows in (train, validation):
+        graphs = rows.graphs
+        arrays = (graphs.atomic_numbers, graphs.distances, graphs.first, graphs.second, graphs.atom_offsets)
+        for array in (*arrays, rows.targets, rows.levels):
+            digest.update(np.ascontiguousarray(array).tobytes())
+    architecture = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()}
+    return {**architecture, **asdict(training), "rows": digest.hexdigest()}
+
+
+def _claim(folder: Path, identity: dict[str, Any]) -> None:
+    """Note whose checkpoints these are, or make sure that they are this training's."""
+    path = folder / "training.json"
+    if not path.exists():
+        write_json(identity, path)
+        return
+    found = read_json(path)
+    other = [key for key in identity if not isinstance(found, dict) or found.get(key) != identity[key]]
+    if other:
+        raise InputError(
+            f"{folder}: checkpoints of another training (other {', '.join(other)}); "
+            "go on with the same table and flags, or begin anew with --restart"
+        )
+
+
+class _Clock:
+    """Time left, from the epochs done in this process."""
+
+    def __init__(self, epochs: int) -> None:
+        self.remaining, self.done, self.start = epochs, 0, time.monotonic()
+
+    def tick(self) -> None:
+        self.done, self.remaining = self.done + 1, self.remaining - 1
+
+    def skip(self, epochs: int) -> None:
+        self.remaining -= epochs
+
+    def left(self) -> str:
+        seconds = round((time.monotonic() - self.start) / max(self.done, 1) * self.remaining)
+        hours, minutes = seconds // 3600, seconds // 60 % 60
+        return f"{hours}:{minutes:02d}:{seconds % 60:02d}" if hours else f"{minutes}:{seconds % 60:02d}"
