@@ -3,7 +3,8 @@
 Draw the gap that the models of composition.py predict over the whole range of an alloy, with its uncertainty, the rows
 of the system they were trained on, and the measured curve.
 
-Writes figures/SiGe-composition-combined.pdf and figures/SiGe-composition-non-metals.pdf, each with a PNG and a CSV.
+Writes figures/SiGe-composition-combined.pdf and figures/SiGe-composition-non-metals.pdf, each with a PNG and a CSV;
+and data/metrics/alloy-composition.json.
 """
 
 from __future__ import annotations
@@ -24,14 +25,17 @@ if TYPE_CHECKING:
 System = tuple[str, str]
 MODELS = ("combined", "non-metals")
 STEPS = 100
+PRINTED = (0, 0.25, 0.5, 0.51, 0.75, 1)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw one figure a model."""
     options = parser().parse_args(arguments)
     from bandgaps import experiment, figures, forest, magpie
+    from bandgaps.files import write_json
 
     system = experiment.parse_system(options.system)
+    results = {}
     for name in MODELS:
         model, card, training = forest.load(options.models / f"composition-{name}", magpie.LABELS)
         gaps, std = model.predict(magpie.features(formulas(system)), return_std=True)
@@ -39,8 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         table = sweep(system, gaps, std)
         label = f"forest on compositions, {name} ({card['target']})"
         figures.composition_sweep(path, table, known(system, training), system, label)
-        report(name, table, system)
+        results[name] = report(name, table, system)
         print(f"wrote {path}, .png and .csv")
+    write_json(results, options.metrics / "alloy-composition.json")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -50,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     add("--system", default="Si-Ge", metavar="A-B", help="the alloy's two elements (%(default)s)")
     add("--models", type=Path, default=Path("data/models"), help="folder of the models (%(default)s)")
     add("--figures", type=Path, default=Path("figures"), help="folder of the PDFs (%(default)s)")
+    add("--metrics", type=Path, default=Path("data/metrics"), help="folder of the metrics (%(default)s)")
     return parser
 
 
@@ -89,14 +95,16 @@ def known(system: System, training: Arrays) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[f"x_{system[1]}", "band_gap"])
 
 
-def report(name: str, table: pd.DataFrame, system: System) -> None:
-    """Print the gap at a few compositions, and how far the curve is from the measured one."""
+def report(name: str, table: pd.DataFrame, system: System) -> dict[str, float | None]:
+    """Print the gap at a few compositions, and return those and the deviation from the measured curve (eV)."""
     x = f"x_{system[1]}"
-    print(f"\n{name}: gap over {'-'.join(system)} (eV)")
-    print(table[table[x].isin([0, 0.25, 0.5, 0.51, 0.75, 1])].to_string(index=False, float_format="{:.3f}".format))
+    some = table[table[x].isin(PRINTED)]
+    print(f"\n{name}: gap over {'-'.join(system)} (eV)\n{some.to_string(index=False, float_format='{:.3f}'.format)}")
+    results = {f"{row[x]:g}": row["band_gap"] for _, row in some.iterrows()}
     deviation = (table["band_gap"] - table["band_gap_measured"]).abs().mean()
     if deviation == deviation:
         print(f"mean absolute deviation from the measured curve: {deviation:.3f} eV")
+    return {**results, "mean_absolute_deviation": deviation if deviation == deviation else None}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,100 @@
+# make figures   run the five scripts in order, redoing only what changed; MP_API_KEY=... for the Materials Project
+# make test      the tests;  make lint   style and types;  make lock   write the lock files anew (needs uv)
+# make full TABLE=table.json.gz   the composition model on a full table, for the numbers in DISCUSSION.md
+# Each target sets up .venv by itself; all it takes is Python 3.11+ and make.
+
+PYTHON ?= python3
+SOURCE ?= auto
+TARGET ?= band_gap
+SYSTEM ?= Si-Ge
+COMPOSITION ?= Si49Ge51
+
+RUN = .venv/bin/python
+DATA = data/bandgaps.json.gz
+FOREST = data/models/composition-combined/model.json
+MEGNET = data/models/megnet-$(TARGET)
+ALLOY = $(subst -,,$(SYSTEM))
+SWEEP = figures/$(ALLOY)-composition-non-metals.csv
+ORDERINGS = figures/$(ALLOY)-disordered-structures-scaled-means.csv
+
+.PHONY: figures test lint lock full published report gpu FORCE
+.DELETE_ON_ERROR:
+
+figures: $(SWEEP) $(ORDERINGS) report
+
+# ---------------------------------------------------------------------------------------------------- the five scripts
+
+# What the table is asked for: a change of source, of target or of there being a key makes a new one.
+data/.asked: FORCE
+	@mkdir -p data
+	@echo "$(SOURCE) $(TARGET) $(if $(MP_API_KEY),with a key,without a key)" > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(DATA): data/.asked data/sample/sample.json.gz query.py bandgaps/sources.py bandgaps/dataset.py | .venv/installed
+	$(RUN) query.py --source $(SOURCE) --target $(TARGET) --output $@
+
+$(FOREST): $(DATA) composition.py bandgaps/forest.py bandgaps/learning.py bandgaps/magpie.py | .venv/installed
+	$(RUN) composition.py --data $(DATA)
+
+$(SWEEP): $(FOREST) explore_composition.py bandgaps/figures.py | .venv/installed
+	$(RUN) explore_composition.py --system $(SYSTEM)
+
+$(MEGNET)/model.json: $(DATA) structure.py bandgaps/graphs.py bandgaps/megnet.py bandgaps/training.py | .venv/installed
+	$(RUN) structure.py --data $(DATA) --output $(MEGNET)
+
+$(ORDERINGS): $(MEGNET)/model.json explore_structure.py bandgaps/alloys.py bandgaps/figures.py | .venv/installed
+	$(RUN) explore_structure.py --model $(MEGNET) --system $(SYSTEM) --composition $(COMPOSITION)
+
+report: $(SWEEP) $(ORDERINGS)
+	$(RUN) -m bandgaps.report
+
+# ------------------------------------------------------------------- numbers that need more than what the project holds
+
+TABLE ?= ../shared/data/mp-2019.json.gz
+WEIGHTS ?= Bandgap_MP_2018
+
+full: | .venv/installed
+	$(RUN) query.py --source file --input $(TABLE) --output data/full/bandgaps.json.gz
+	$(RUN) composition.py --data data/full/bandgaps.json.gz --models data/full/models --figures data/full/figures \
+		--metrics data/metrics/full
+	$(RUN) explore_composition.py --models data/full/models --figures data/full/figures --metrics data/metrics/full
+
+published: | .venv/installed
+	$(RUN) explore_structure.py --model $(WEIGHTS) --composition $(COMPOSITION) --figures data/full/figures \
+		--metrics data/metrics/published
+
+# --------------------------------------------------------------------------------------------------------- environment
+
+test: .venv/installed-dev
+	$(RUN) -m pytest -n 2
+
+lint: .venv/installed-dev
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	$(PYTHON) -m venv .venv
+
+# The locks are complete, so nothing is left to resolve.
+.venv/installed: requirements.txt | .venv/bin/python
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	@touch $@
+
+.venv/installed-dev: requirements-dev.txt .venv/installed | .venv/bin/python
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	@touch $@
+
+gpu: .venv/installed
+	$(RUN) -m pip uninstall --quiet --yes tensorflow-cpu
+	$(RUN) -m pip install "tensorflow[and-cuda]~=2.21.0"
+
+# tf-keras asks for tensorflow where tensorflow-cpu is already there: one of the two is enough.
+LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	--override requirements-override.in
+
+lock:
+	$(LOCK) requirements.in -o requirements.txt
+	$(LOCK) requirements-dev.in --constraint requirements.txt -o requirements-dev.txt
