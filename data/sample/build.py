@@ -202,8 +202,7 @@ def summary(table: pd.DataFrame, numbers: Row | None) -> str:
             f"| PBE gap, a gap in either | {numbers['non_metals']} "
             f"| {numbers['non_metals_gap_mean_absolute_difference_eV']} eV |",
             f"| GLLB-SC gap | {numbers['gllbsc_compounds']} | {numbers['gllbsc_gap_mean_absolute_difference_eV']} eV |",
-            f"| lattice constant | {numbers['compounds']} "
-            f"| {numbers['lattice_mean_absolute_difference_percent']} % |",
+            f"| lattice constant | {numbers['compounds']} | {numbers['lattice_mean_absolute_difference_percent']} % |",
             "",
             "Largest differences of the PBE gap (eV): "
             + ", ".join(f"{name} {value:+.2f}" for name, value in numbers["largest_gap_differences_eV"].items())

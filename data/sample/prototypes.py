@@ -49,31 +49,32 @@ class Prototype:
         return [elements[i] for i, _ in self.sites]
 
 
-O, T, H, U = (0.0, 0.0, 0.0), (0.25, 0.25, 0.25), (0.5, 0.5, 0.5), (0.75, 0.75, 0.75)  # along the fcc body diagonal
+# along the body diagonal of the fcc cell
+ORIGIN, QUARTER, HALF, THREE_QUARTERS = (0.0, 0.0, 0.0), (0.25, 0.25, 0.25), (0.5, 0.5, 0.5), (0.75, 0.75, 0.75)
 FACES = ((0.5, 0.5, 0.0), (0.5, 0.0, 0.5), (0.0, 0.5, 0.5))
 EDGES = ((0.5, 0.0, 0.0), (0.0, 0.5, 0.0), (0.0, 0.0, 0.5))
 
 PROTOTYPES: dict[str, Prototype] = {
-    "fcc": Prototype("fcc", ((0, O),), 1.414),
-    "bcc": Prototype("bcc", ((0, O),), 1.155),
-    "hcp": Prototype("hexagonal", ((0, O), (0, (1 / 3, 2 / 3, 0.5))), 1.0),
-    "diamond": Prototype("fcc", ((0, O), (0, T)), 2.309),
-    "rocksalt": Prototype("fcc", ((0, O), (1, H)), 2.05),
-    "zincblende": Prototype("fcc", ((0, O), (1, T)), 2.309),
-    "CsCl": Prototype("sc", ((0, O), (1, H)), 1.19),
+    "fcc": Prototype("fcc", ((0, ORIGIN),), 1.414),
+    "bcc": Prototype("bcc", ((0, ORIGIN),), 1.155),
+    "hcp": Prototype("hexagonal", ((0, ORIGIN), (0, (1 / 3, 2 / 3, 0.5))), 1.0),
+    "diamond": Prototype("fcc", ((0, ORIGIN), (0, QUARTER)), 2.309),
+    "rocksalt": Prototype("fcc", ((0, ORIGIN), (1, HALF)), 2.05),
+    "zincblende": Prototype("fcc", ((0, ORIGIN), (1, QUARTER)), 2.309),
+    "CsCl": Prototype("sc", ((0, ORIGIN), (1, HALF)), 1.19),
     # the ideal internal coordinate u = 3/8 makes every bond equally long
     "wurtzite": Prototype(
         "hexagonal",
-        ((0, O), (1, (1 / 3, 2 / 3, 0.125)), (0, (1 / 3, 2 / 3, 0.5)), (1, (0.0, 0.0, 0.625))),
+        ((0, ORIGIN), (1, (1 / 3, 2 / 3, 0.125)), (0, (1 / 3, 2 / 3, 0.5)), (1, (0.0, 0.0, 0.625))),
         1.633,
     ),
-    "fluorite": Prototype("fcc", ((0, O), (1, T), (1, U)), 2.35),
+    "fluorite": Prototype("fcc", ((0, ORIGIN), (1, QUARTER), (1, THREE_QUARTERS)), 2.35),
     # the second element has both others as neighbours
-    "half-Heusler": Prototype("fcc", ((0, O), (1, T), (2, H)), 2.31),
-    "BiF3": Prototype("fcc", ((0, O), (1, T), (1, U), (1, H)), 2.31),
-    "Cu3Au": Prototype("sc", ((1, O), *((0, xyz) for xyz in FACES)), 1.414),
-    "ReO3": Prototype("sc", ((0, O), *((1, xyz) for xyz in EDGES)), 2.0),
-    "perovskite": Prototype("sc", ((0, O), (1, H), *((2, xyz) for xyz in FACES)), 2.0),
+    "half-Heusler": Prototype("fcc", ((0, ORIGIN), (1, QUARTER), (2, HALF)), 2.31),
+    "BiF3": Prototype("fcc", ((0, ORIGIN), (1, QUARTER), (1, THREE_QUARTERS), (1, HALF)), 2.31),
+    "Cu3Au": Prototype("sc", ((1, ORIGIN), *((0, xyz) for xyz in FACES)), 1.414),
+    "ReO3": Prototype("sc", ((0, ORIGIN), *((1, xyz) for xyz in EDGES)), 2.0),
+    "perovskite": Prototype("sc", ((0, ORIGIN), (1, HALF), *((2, xyz) for xyz in FACES)), 2.0),
 }
 
 
@@ -103,7 +104,7 @@ def octets() -> list[tuple[str, str]]:
     pairs = list(product("Li Na K Rb Cs Cu Ag Tl".split(), HALIDES))
     pairs += product("Be Mg Ca Sr Ba Zn Cd Hg Pb Sn Ge".split(), CHALCOGENS)
     pairs += product("B Al Ga In Tl Sc Y".split(), PNICTOGENS)
-    return pairs + [("Si", "C"), ("Ge", "C"), ("Sn", "C"), ("Si", "Ge"), ("Si", "Sn"), ("Ge", "Sn")]
+    return [*pairs, ("Si", "C"), ("Ge", "C"), ("Sn", "C"), ("Si", "Ge"), ("Si", "Sn"), ("Ge", "Sn")]
 
 
 def families() -> Iterator[tuple[str, bool, list[tuple[str, ...]]]]:
