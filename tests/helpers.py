@@ -1,0 +1,39 @@
+"""What several tests share: the folders, the bundled sample, and running a script as a user does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared" / "data"
+SAMPLE = ROOT / "data" / "sample" / "sample.json.gz"
+needs_shared = pytest.mark.skipif(not SHARED.exists(), reason="needs the development data, which is not bundled")
+
+Result = subprocess.CompletedProcess[str]
+Script = Callable[..., Result]
+
+
+def run_script(name: str, *arguments: object, cwd: Path, **environment: str) -> Result:
+    """Run one of the five scripts in the folder `cwd`, without any key the surroundings may hold."""
+    kept = {key: value for key, value in os.environ.items() if key not in ("MP_API_KEY", "PMG_MAPI_KEY")}
+    command = [sys.executable, str(ROOT / name), *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=cwd, env={**kept, **environment}, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def assert_failed(result: Result, code: int, *words: str) -> None:
+    """The script ended with this code and one line on stderr that has all these words."""
+    assert result.returncode == code, result.stderr
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    assert "Traceback" not in result.stderr, result.stderr
+    assert lines, "nothing on stderr"
+    assert lines[-1].startswith("error: "), result.stderr
+    for word in words:
+        assert word in lines[-1], (word, lines[-1])
