@@ -230,7 +230,7 @@ def clean(table: pd.DataFrame, target: str) -> tuple[pd.DataFrame, list[Step]]:
     """
     energy = next((column for column in ENERGIES if column in table and table[column].notna().any()), None)
     if energy:
-        lowest = pd.to_numeric(table[energy]).fillna(np.inf).groupby(table["formula"]).idxmin()
+        lowest = pd.to_numeric(table[energy], errors="coerce").fillna(np.inf).groupby(table["formula"]).idxmin()
         table = table.loc[lowest.sort_values()].reset_index(drop=True)
         steps = [Step(f"polymorph of lowest {energy} of each formula", len(table))]
     else:

@@ -256,14 +256,14 @@ def _explain(error: Exception) -> tuple[str, bool]:
         return "the Materials Project answers that there were too many requests (429); wait some minutes", True
     if code is not None and code >= 500:
         return f"the Materials Project's server failed ({code}: {brief}); try again later", True
-    if code is not None or "does not support the request" in text:
-        return (
-            f"the Materials Project refused the query ({code or 400}: {brief}); check the filters, or {_upgrade()}",
-            False,
-        )
+    if code is not None:
+        return f"the Materials Project refused the query ({code}: {brief}); check the filters, or {_upgrade()}", False
+    if "does not support the request" in text:  # the client's words for 400; it drops the server's
+        return f"the Materials Project refused the query (400); check the filters, or {_upgrade()}", False
     if isinstance(error, json.JSONDecodeError | KeyError | TypeError):
         return f"the Materials Project's answer was cut short or is not as expected ({brief}); try again later", True
-    return f"the connection to the Materials Project failed ({brief}); check the network", True
+    cause = message.rpartition(": ")[2].strip("\"')")
+    return f"the connection to the Materials Project failed ({cause[:200]}); check the network", True
 
 
 def _upgrade() -> str:

@@ -98,7 +98,9 @@ class Handler(BaseHTTPRequestHandler):
             self.page(parameters, trouble)
 
     def page(self, parameters: dict[str, str], trouble: str | None) -> None:
-        matching = [document for document in self.server.documents if matches(document, parameters)]
+        ids = set(parameters.get("material_ids", "").split(",")) - {""}
+        listed = [document for document in self.server.documents if not ids or document["material_id"] in ids]
+        matching = [document for document in listed if matches(document, parameters)]
         if "_sort_fields" in parameters:
             matching.sort(key=lambda document: document[parameters["_sort_fields"]])
         skip = int(parameters.get("_skip", 0))
@@ -131,12 +133,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def matches(document: dict[str, Any], parameters: dict[str, str]) -> bool:
-    """Whether a document passes the filters of a request."""
+    """Whether a document passes the filters of a request, other than ids."""
     properties = parameters.get("has_props")
     if properties and not all(document["has_props"].get(one) for one in properties.split(",")):
-        return False
-    ids = parameters.get("material_ids")
-    if ids and document["material_id"] not in ids.split(","):
         return False
     if document["energy_above_hull"] > float(parameters.get("energy_above_hull_max", "inf")):
         return False
@@ -151,6 +150,15 @@ def in_chemsys(elements: list[str], system: str) -> bool:
     return sorted(parts) == sorted(elements)
 
 
+CORNER_AND_CENTRE = [[0.0] * 3, [0.5] * 3]
+
+
+def face_centred(length: float) -> Lattice:
+    """Primitive cell of the face-centred cubic lattice of an edge, Å."""
+    half = length / 2
+    return Lattice([[0, half, half], [half, 0, half], [half, half, 0]])
+
+
 def crystals() -> Documents:
     """166 summary documents of cubic crystals.
 
@@ -163,18 +171,17 @@ def crystals() -> Documents:
     pairs = [(cation, anion) for cation in cations for anion in anions]
     for number, (cation, anion) in enumerate(pairs):
         gap = 0.0 if number % 3 == 0 else 0.5 + number / 20
-        a = 12.0 if number in (7, 11) else 5.0 + number / 100
-        rocksalt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(a), [cation, anion], [[0, 0, 0], [0.5, 0.5, 0.5]])
-        caesium = Structure(Lattice.cubic(3.3 + number / 100), [cation, anion], [[0, 0, 0], [0.5, 0.5, 0.5]])
+        length = 12.0 if number in (7, 11) else 5.0 + number / 100
+        caesium = Structure(Lattice.cubic(3.3 + number / 100), [cation, anion], CORNER_AND_CENTRE)
+        rocksalt = Structure(face_centred(length), [cation, anion], CORNER_AND_CENTRE)
         documents.append(summary(f"mp-{2 * number + 9}", caesium, gap + 0.1 * (gap > 0), 0.1))
-        documents.append(summary(f"mp-{2 * number + 10}", rocksalt.get_primitive_structure(), gap, number % 5 / 50))
-    for number, (symbol, length, gap) in enumerate([("Si", 5.431, 0.61), ("Ge", 5.658, 0.0), ("C", 3.567, 4.1)]):
-        diamond = Structure.from_spacegroup("Fd-3m", Lattice.cubic(length), [symbol], [[0, 0, 0]])
-        documents.append(summary(f"mp-{1000 + number}", diamond.get_primitive_structure(), gap, 0.0))
-    alloy = Structure.from_spacegroup("F-43m", Lattice.cubic(5.54), ["Si", "Ge"], [[0, 0, 0], [0.25, 0.25, 0.25]])
-    documents.append(summary("mp-1003", alloy.get_primitive_structure(), 0.6, 0.02))
+        documents.append(summary(f"mp-{2 * number + 10}", rocksalt, gap, number % 5 / 50))
+    tetrahedral = [("Si", "Si", 5.431, 0.61), ("Ge", "Ge", 5.658, 0.0), ("C", "C", 3.567, 4.1), ("Si", "Ge", 5.54, 0.6)]
+    for number, (first, second, length, gap) in enumerate(tetrahedral):
+        diamond = Structure(face_centred(length), [first, second], [[0.0] * 3, [0.25] * 3])
+        documents.append(summary(f"mp-{1000 + number}", diamond, gap, 0.02 * (first != second)))
     for number, element in enumerate(["Fe", "Cu"]):
-        metal = Structure(Lattice.cubic(2.8), [element], [[0, 0, 0]])
+        metal = Structure(Lattice.cubic(2.8), [element], [[0.0] * 3])
         documents.append(summary(f"mp-{1010 + number}", metal, 0.0, 0.0) | {"has_props": {"bandstructure": False}})
     for document in documents[5::40]:
         document.pop("formation_energy_per_atom")
@@ -183,8 +190,8 @@ def crystals() -> Documents:
 
 def many_crystals() -> Documents:
     """1,266 documents, more than one page of ids: the crystals and 1,100 polymorphs of theirs, all of higher energy."""
-    few = crystals()
-    return few + [
+    few = [document for document in crystals() if document["has_props"]["bandstructure"]]
+    return crystals() + [
         few[number % len(few)] | {"material_id": f"mp-{20000 + number}", "energy_above_hull": 0.3 + number / 1e4}
         for number in range(1100)
     ]

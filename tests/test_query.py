@@ -1,0 +1,260 @@
+"""query.py as a user runs it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from materials_project_server import KEY, Server, many_crystals, serving
+from pymatgen.core import Composition, Structure
+
+import query
+from bandgaps import dataset
+from bandgaps.errors import exit_code
+
+CSV = "formula,band_gap\n" + "".join(f"Li{n}O{m},{n * m % 5}\n" for n in range(1, 30) for m in range(1, 30))
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Without any key of whoever runs the tests."""
+    kept = {name: value for name, value in os.environ.items() if "MAPI" not in name and not name.startswith("MP")}
+    return {**kept, "HOME": str(tmp_path), "MPRESTER_BACKOFF_FACTOR": "0", "MPRESTER_MAX_RETRIES": "1"}
+
+
+@pytest.fixture
+def server(environment: dict[str, str]) -> Iterator[Server]:
+    with serving(many_crystals()) as running:
+        environment |= {"MP_API_ENDPOINT": running.endpoint, "MP_API_KEY": KEY}
+        yield running
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, str(ROOT / "query.py"), *arguments]
+
+
+def run(
+    arguments: Sequence[str], folder: Path, environment: dict[str, str], longest_file: int | None = None
+) -> subprocess.CompletedProcess[str]:
+    def limit() -> None:
+        if longest_file is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (longest_file, longest_file))
+
+    return subprocess.run(
+        command(*arguments), cwd=folder, env=environment, capture_output=True, text=True, preexec_fn=limit, check=False
+    )
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def is_one_line(text: str) -> bool:
+    return text.startswith("error: ") and text.count("\n") == 1 and text.endswith("\n")
+
+
+# ------------------------------------------------------------------------------------------------ the Materials Project
+
+
+def test_killed_download_goes_on_where_it_stopped(server: Server, tmp_path: Path, environment: dict[str, str]) -> None:
+    arrived, killed = threading.Event(), threading.Event()
+
+    def hang(parameters: dict[str, str]) -> str | None:
+        if "mp-21000" in parameters.get("material_ids", ""):  # in the third and last chunk
+            arrived.set()
+            killed.wait(60)
+        return None
+
+    server.trouble = hang
+    running = subprocess.Popen(command(), cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert arrived.wait(120)
+    running.kill()
+    running.communicate()
+    killed.set()
+    before = server.ids_sent()
+    assert len(before) == 1264
+    assert not (tmp_path / "data" / "bandgaps.json.gz").exists()
+
+    server.trouble = lambda parameters: None
+    server.requests.clear()
+    done = run([], tmp_path, environment)
+    assert done.returncode == 0, done.stderr
+    assert server.ids_sent() == before[1000:]  # the chunk that was under way, and none that had come
+    assert not any("_sort_fields" in request for request in server.requests)  # nor the list
+    assert "source: the Materials Project\n" in done.stdout
+    assert "1,000 of 1,264 documents are here from an earlier run" in done.stdout
+    assert re.search(r"Fetching documents: 100%.*1264/1264", done.stderr)
+    assert "error" not in done.stderr.lower() and "warning" not in done.stderr.lower()
+
+    files = snapshot(tmp_path / "data")
+    assert sorted(files) == ["bandgaps.json.gz", "bandgaps.meta.json"]  # the chunks are gone
+    assert KEY.encode() not in b"".join(files.values()) and KEY not in done.stdout + done.stderr
+    meta = dataset.read_meta(tmp_path / "data" / "bandgaps.json.gz")
+    assert (meta["source"], meta["database_version"], meta["target"]) == ("mp", "2025.09.25", "band_gap")
+    assert [step["rows"] for step in meta["steps"]] == [1264, 1264, 84, 82]
+    for step in meta["steps"]:
+        assert re.search(rf"^ *{step['rows']:,}  {re.escape(step['kept'])}$", done.stdout, re.MULTILINE)
+    assert sum(meta["counts"][part] for part in ("train", "validation", "test")) == 82
+
+
+def test_failing_server_leaves_the_old_table(
+    server: Server,
+    tmp_path: Path,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "bandgaps.json.gz").write_bytes(b"the old table")
+    (folder / "bandgaps.meta.json").write_text("{}")
+    old = snapshot(folder)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MP_API_KEY", KEY)
+    monkeypatch.setenv("MP_API_ENDPOINT", server.endpoint)
+    server.trouble = lambda parameters: "forbidden"
+    assert exit_code(lambda: query.main(["--source", "mp"])) == 1
+    printed = capsys.readouterr()
+    assert is_one_line(printed.err) and "refused the key (403)" in printed.err
+    assert KEY not in printed.out + printed.err
+    assert snapshot(folder) == old
+
+
+def test_without_a_key_the_sample_is_taken_and_said_so(tmp_path: Path, environment: dict[str, str]) -> None:
+    done = run([], tmp_path, environment)
+    assert done.returncode == 0, done.stderr
+    assert "source: the bundled sample (no Materials Project key in MP_API_KEY or pymatgen's settings)\n" in done.stdout
+    assert done.stdout.endswith(
+        "wrote data/bandgaps.json.gz and data/bandgaps.meta.json\nnext: python composition.py\n"
+    )
+    table = dataset.read(tmp_path / "data" / "bandgaps.json.gz")
+    meta = dataset.read_meta(tmp_path / "data" / "bandgaps.json.gz")
+    assert meta["source"] == "sample" and meta["steps"][-1]["rows"] == len(table)
+    assert meta["counts"]["test"] == (table["split"] == "test").sum() > 0
+
+    refused = run(["--source", "mp"], tmp_path, environment)
+    assert refused.returncode == 2 and is_one_line(refused.stderr) and "--source mp: no Materials" in refused.stderr
+
+
+# ---------------------------------------------------------------------------------------------------- files and folders
+
+
+def table_from(folder: Path, *arguments: str) -> pd.DataFrame:
+    path = folder / "gaps.csv"
+    path.write_text(CSV)
+    output = folder / "out" / "table.json.gz"
+    query.main(["--source", "file", "--input", str(path), "--output", str(output), *arguments])
+    return dataset.read(output)
+
+
+def test_table_and_its_account(tmp_path: Path) -> None:
+    table = table_from(tmp_path, "--seed", "7")
+    output = tmp_path / "out" / "table.json.gz"
+    first = output.read_bytes()
+    meta = json.loads((tmp_path / "out" / "table.meta.json").read_text())
+    assert meta["input"] == str(tmp_path / "gaps.csv") and meta["seed"] == 7
+    assert meta["filters"] == {"chemsys": None, "max_energy_above_hull": None, "drop_missing": False}
+    assert pd.Timestamp(meta["date"]).utcoffset() == pd.Timedelta(0)
+    assert meta["counts"]["metals"] == (table["band_gap"] == 0).sum() > 0
+    assert meta["counts"]["metals"] + meta["counts"]["non-metals"] == len(table) == meta["steps"][-1]["rows"]
+    table_from(tmp_path, "--seed", "7")
+    assert output.read_bytes() == first
+    assert table_from(tmp_path, "--seed", "8")["split"].tolist() != table["split"].tolist()
+
+
+def test_full_disk_leaves_the_old_table(tmp_path: Path, environment: dict[str, str]) -> None:
+    table_from(tmp_path)
+    old = snapshot(tmp_path)
+    arguments = ["--source", "file", "--input", "gaps.csv", "--output", "out/table.json.gz", "--seed", "1"]
+    done = run(arguments, tmp_path, environment, longest_file=1000)
+    assert done.returncode == 1 and is_one_line(done.stderr), done.stderr
+    assert "too large" in done.stderr and "table.json.gz" in done.stderr
+    assert snapshot(tmp_path) == old
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--source", "file"], 2, "--input FILE go together"),
+        (["--input", "gaps.csv"], 2, "--input FILE go together"),
+        (["--source", "file", "--input", "none.csv"], 2, "none.csv: no such file"),
+        (["--source", "file", "--input", "."], 2, "folder"),
+        (["--source", "file", "--input", "gaps.csv", "--output", "gaps.csv"], 2, "ends in .json or .json.gz"),
+        (["--source", "file", "--input", "table.json", "--output", "./table.json"], 2, "which would be lost"),
+        (["--source", "file", "--input", "gaps.csv", "--output", "gaps.csv/out.json.gz"], 1, "gaps.csv: "),
+        (["--source", "file", "--input", "gaps.csv", "--chemsys", "Li-Xx"], 2, "--chemsys Li-Xx: 'Xx' is no element"),
+        (["--source", "file", "--input", "gaps.csv", "--chemsys", "Au-O"], 2, "no rows are left after"),
+        (["--source", "file", "--input", "gaps.csv", "--target", "gap"], 2, "no column gap; it has"),
+        (["--source", "file", "--input", "gaps.csv", "--max-energy-above-hull", "0"], 2, "no column energy_above_hull"),
+        (["--source", "file", "--input", "half.json.gz"], 2, "half.json.gz: damaged or half-written"),
+    ],
+)
+def test_bad_input_is_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    code: int,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("gaps.csv").write_text(CSV)
+    dataset.write(pd.DataFrame({"formula": ["Si"], "band_gap": [1.1]}), "table.json")
+    dataset.write(pd.DataFrame({"formula": ["Si"], "band_gap": [1.1]}), "whole.json.gz")
+    Path("half.json.gz").write_bytes(Path("whole.json.gz").read_bytes()[:50])
+    old = snapshot(tmp_path)
+    assert exit_code(lambda: query.main(arguments)) == code
+    error = capsys.readouterr().err
+    assert is_one_line(error) and message in error
+    assert snapshot(tmp_path) == old
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--seed", "-1"], ["--seed", "x"], ["--max-energy-above-hull", "nan"], ["--source", "internet"]]
+)
+def test_values_that_make_no_sense_name_their_flag(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        query.main(arguments)
+    assert caught.value.code == 2
+    assert f"argument {arguments[0]}:" in capsys.readouterr().err
+
+
+def test_matminer_reads_the_table(tmp_path: Path) -> None:
+    from matminer.utils.io import load_dataframe_from_json
+
+    query.main(["--source", "sample", "--output", str(tmp_path / "sample.json.gz")])
+    table, theirs = dataset.read(tmp_path / "sample.json.gz"), load_dataframe_from_json(tmp_path / "sample.json.gz")
+    assert theirs.columns.tolist() == table.columns.tolist()
+    assert theirs["structure"].tolist() == table["structure"].tolist()
+    assert theirs["band_gap"].tolist() == table["band_gap"].tolist()
+
+
+@needs_shared
+def test_a_twentieth_of_the_materials_project_of_2019(tmp_path: Path) -> None:
+    whole = json.loads(gzip.decompress((SHARED / "mp-2019.json.gz").read_bytes()))
+    rows = whole["data"][::20]
+    content = {"columns": whole["columns"], "index": whole["index"][::20], "data": rows}
+    (tmp_path / "twentieth.json").write_text(json.dumps(content))
+    output = tmp_path / "table.json.gz"
+    query.main(["--source", "file", "--input", str(tmp_path / "twentieth.json"), "--output", str(output)])
+    meta = dataset.read_meta(output)
+    table = dataset.read(output)
+    assert meta["steps"][0]["rows"] == len(rows) == 1563
+    formulas = {Structure.from_dict(dict(zip(whole["columns"], row, strict=True))["structure"]).formula for row in rows}
+    reduced = {Composition(formula).reduced_formula for formula in formulas}
+    assert meta["steps"][2]["rows"] == len(reduced)
+    assert table["formula"].is_unique and set(table["formula"]) <= reduced and len(table) > 0.95 * len(reduced)
+    assert {"band_gap_hse", "band_gap_gllbsc", "formation_energy_per_atom"} <= set(table.columns)
+    parts = table["split"].value_counts(normalize=True)
+    assert parts["test"] == pytest.approx(0.2, abs=2e-3) and parts["validation"] == pytest.approx(0.08, abs=2e-3)

@@ -1,0 +1,487 @@
+"""Rows from a Materials Project on loopback, through the real client, and from files."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from materials_project_server import KEY, Documents, Server, many_crystals, serving
+from pymatgen.core import Composition, Lattice, Structure
+
+from bandgaps import dataset, materials_project, sources
+from bandgaps.dataset import Step
+from bandgaps.errors import InputError, RunError
+from bandgaps.materials_project import Download, Query
+from bandgaps.sources import Filters
+
+os.environ.setdefault("MPRESTER_BACKOFF_FACTOR", "0")  # the client reads it once, when it is imported
+
+ALONE = {"mp-24", "mp-32"}  # the two rocksalts that are blown up
+
+
+@pytest.fixture(scope="module")
+def documents() -> Documents:
+    return many_crystals()
+
+
+@pytest.fixture
+def server(documents: Documents, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    with serving(documents) as running:
+        monkeypatch.setenv("MP_API_ENDPOINT", running.endpoint)
+        yield running
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / ".bandgaps.download"
+
+
+def contents(download: Download) -> list[dict[str, Any]]:
+    """The rows, comparable."""
+    table = download.table.assign(structure=[structure.as_dict() for structure in download.table["structure"]])
+    return table.to_dict("records")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(documents: Documents, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    with serving(documents) as running, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MP_API_ENDPOINT", running.endpoint)
+        return contents(materials_project.download(Query(), KEY, tmp_path_factory.mktemp("cache")))
+
+
+def is_listing(parameters: dict[str, str]) -> bool:
+    return "_sort_fields" in parameters
+
+
+def is_second_page(parameters: dict[str, str]) -> bool:
+    return parameters.get("_skip") == "1000"
+
+
+def is_second_chunk(parameters: dict[str, str]) -> bool:
+    return "mp-20400" in parameters.get("material_ids", "").split(",")
+
+
+def happening(
+    name: str, when: Callable[[dict[str, str]], bool], times: int = 10**9
+) -> Callable[[dict[str, str]], str | None]:
+    """Trouble of a kind, at the first `times` requests for which `when` holds."""
+    left = [times]
+
+    def trouble(parameters: dict[str, str]) -> str | None:
+        if not when(parameters) or not left[0]:
+            return None
+        left[0] -= 1
+        return name
+
+    return trouble
+
+
+# --------------------------------------------------------------------------------------------------- a run that is well
+
+
+def test_every_entry_comes_once_and_as_it_was(documents: Documents, undisturbed: list[dict[str, Any]]) -> None:
+    expected = {one["material_id"]: one for one in documents if one["has_props"]["bandstructure"]}
+    assert len(expected) == 1264
+    assert [row["material_id"] for row in undisturbed] == sorted(expected, key=lambda one: int(one[3:]))
+    for row in undisturbed:
+        document = expected[row["material_id"]]
+        assert row["formula"] == document["formula_pretty"]
+        assert (row["band_gap"], row["energy_above_hull"]) == (document["band_gap"], document["energy_above_hull"])
+        assert Structure.from_dict(row["structure"]) == Structure.from_dict(document["structure"])
+
+
+def test_listing_goes_by_pages_and_documents_by_chunks(server: Server, cache: Path) -> None:
+    download = materials_project.download(Query(), KEY, cache)
+    pages = [one.get("_skip", "0") for one in server.requests if is_listing(one)]
+    chunks = [len(one["material_ids"].split(",")) for one in server.requests if "material_ids" in one]
+    assert (pages, chunks) == (["0", "1000"], [500, 500, 264])
+    assert len(server.requests) == 6  # and one count
+    assert len(list(download.folder.glob("chunk-*.json.gz"))) == 3
+    download.discard()
+    assert not cache.exists()
+
+
+def test_prepared_table_holds_lowest_polymorph_of_each_formula(
+    server: Server, documents: Documents, cache: Path
+) -> None:
+    source = sources.from_materials_project("band_gap", Filters(), KEY, cache)
+    table, steps = sources.prepare(source, "band_gap", Filters(), seed=0)
+    lowest: dict[str, dict[str, Any]] = {}
+    for one in documents:
+        formula = Composition(one["formula_pretty"]).reduced_formula
+        if one["has_props"]["bandstructure"]:
+            lowest[formula] = min(lowest.get(formula, one), one, key=lambda two: two["energy_above_hull"])
+    expected = {one["material_id"] for one in lowest.values()} - ALONE
+    assert set(table["material_id"]) == expected and len(table) == len(expected) == 82
+    assert [step.rows for step in steps] == [1264, 1264, 84, 82]
+    assert set(table["split"]) == {"train", "validation", "test"}
+    assert table.columns.tolist() == ["material_id", "formula", "structure", "energy_above_hull", "band_gap", "split"]
+
+
+@pytest.mark.parametrize(
+    ("chemsys", "hull", "expected"),
+    [
+        ("Si-Ge", None, {"mp-1003"}),
+        ("Si-Ge,C,Si", None, {"mp-1003", "mp-1002", "mp-1000"}),
+        ("Si-*", None, {"mp-1003"}),
+        ("Si", 0.0, {"mp-1000"}),
+        ("K-I,Cd-O", 0.1, {"mp-55", "mp-56", "mp-153", "mp-154"}),
+    ],
+)
+def test_filters_mean_the_same_to_the_server_and_to_a_table(
+    server: Server, documents: Documents, cache: Path, chemsys: str, hull: float | None, expected: set[str]
+) -> None:
+    filters = Filters(sources.chemical_systems(chemsys), hull)
+    source = sources.from_materials_project("band_gap", filters, KEY, cache)
+    first = {name for name in source.table["material_id"] if int(name[3:]) < 20000}
+    assert first == expected
+    rows = pd.DataFrame([one for one in documents if one["has_props"]["bandstructure"]])
+    kept, steps = sources._filter(rows.rename(columns={"formula_pretty": "formula"}), filters, "the documents")
+    assert set(kept["material_id"]) == set(source.table["material_id"])
+    assert [step.rows for step in source.steps[1:]] == [step.rows for step in steps]
+
+
+def test_another_field_as_target_and_rows_without_it(server: Server, cache: Path) -> None:
+    target = "formation_energy_per_atom"
+    source = sources.from_materials_project(target, Filters(), KEY, cache)
+    missing = int(source.table[target].isna().sum())
+    assert missing > 1
+    with pytest.raises(InputError, match=f"{missing} of 1264 rows have no number in column {target}.*--drop-missing"):
+        sources.prepare(source, target, Filters(), seed=0)
+    table, steps = sources.prepare(source, target, Filters(drop_missing=True), seed=0)
+    assert steps[1] == Step(f"with a number in {target}", 1264 - missing)
+    assert {"band_gap", target} <= set(table.columns) and table[target].notna().all()
+
+
+# -------------------------------------------------------------------------------------------------- a server that fails
+
+PASSING = ["too many requests", "server error", "bad gateway", "cut", "truncated", "documents repeat"]
+
+
+@pytest.mark.parametrize("name", [*PASSING, "page repeats"])
+@pytest.mark.parametrize("when", [is_second_page, is_second_chunk])
+def test_trouble_that_passes_leaves_no_trace(
+    server: Server,
+    cache: Path,
+    undisturbed: list[dict[str, Any]],
+    name: str,
+    when: Callable[[dict[str, str]], bool],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server.trouble = happening(name, when, times=2)
+    assert contents(materials_project.download(Query(), KEY, cache)) == undisturbed
+    assert sum(map(when, server.requests)) >= 3 or (name == "page repeats" and when is is_second_chunk)
+    assert KEY not in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("unauthorized", r"refused the key \(401\).*MP_API_KEY"),
+        ("forbidden", r"refused the key \(403\).*MP_API_KEY"),
+        ("too many requests", r"too many requests \(429\)"),
+        ("server error", r"server failed \(500: Internal Server Error while serving \[key\]\)"),
+        ("bad gateway", "502"),
+        ("bad request", r"refused the query \(400"),
+        ("cut", "connection to the Materials Project failed"),
+        ("truncated", "cut short"),
+        ("no route", r"no longer answers this version.*no Route matched.*mp-api 0\..*pip install --upgrade mp-api"),
+    ],
+)
+def test_trouble_that_stays_is_told(
+    server: Server, cache: Path, name: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.trouble = happening(name, is_listing)
+    with pytest.raises(RunError, match=message) as caught:
+        materials_project.download(Query(), KEY, cache)
+    assert KEY not in str(caught.value) + "".join(capsys.readouterr())
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("name", ["server error", "cut", "truncated", "no route"])
+def test_what_came_before_the_trouble_is_kept(
+    server: Server, cache: Path, undisturbed: list[dict[str, Any]], name: str
+) -> None:
+    server.trouble = happening(name, is_second_chunk)
+    with pytest.raises(RunError, match=r"500 of 1,264 documents are kept, run the same command again"):
+        materials_project.download(Query(), KEY, cache)
+    server.trouble = lambda parameters: None
+    assert contents(materials_project.download(Query(), KEY, cache)) == undisturbed
+    sent = server.ids_sent()
+    assert sent.count("mp-9") == 1  # of the first chunk, which had come
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("page repeats", "lists 1,000 different ids where 1,264"), ("documents repeat", "lists 1,001 different ids")],
+)
+def test_ids_that_a_repeated_page_hides_are_missed(server: Server, cache: Path, name: str, message: str) -> None:
+    server.trouble = happening(name, is_second_page)
+    with pytest.raises(RunError, match=message):
+        materials_project.download(Query(), KEY, cache)
+
+
+def test_documents_that_never_come_are_named(server: Server, cache: Path) -> None:
+    server.trouble = happening("documents repeat", is_second_chunk)
+    with pytest.raises(RunError, match=r"lists mp-20\d+, mp-20\d+, mp-20\d+ \.\.\. but does not send them"):
+        materials_project.download(Query(), KEY, cache)
+
+
+def test_wrong_key_is_told_without_the_key(server: Server, cache: Path) -> None:
+    wrong = KEY[::-1]
+    with pytest.raises(RunError, match=r"refused the key \(403\)") as caught:
+        materials_project.download(Query(), wrong, cache)
+    assert wrong not in str(caught.value)
+    assert len(server.requests) == 1  # no use in asking again
+
+
+@pytest.mark.parametrize("wrong", ["secretsecret1234", "secret-" * 5, "é" * 32, KEY + "\n" + KEY])
+def test_what_is_no_key_is_not_sent(server: Server, cache: Path, wrong: str) -> None:
+    with pytest.raises(RunError, match=f"{len(wrong)} characters where 32 letters and digits") as caught:
+        materials_project.download(Query(), wrong, cache)
+    assert wrong not in str(caught.value) and not server.requests
+
+
+def test_nobody_answers(cache: Path, monkeypatch: pytest.MonkeyPatch, documents: Documents) -> None:
+    with serving(documents[:1]) as gone:
+        monkeypatch.setenv("MP_API_ENDPOINT", gone.endpoint)
+    with pytest.raises(RunError, match=r"connection to the Materials Project failed .*refused.*check the network"):
+        materials_project.download(Query(), KEY, cache)
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [("band_gp", "did you mean band_gap"), ("is_metal", "not a numeric field"), ("structure", "not a numeric field")],
+)
+def test_target_that_is_no_numeric_field(server: Server, cache: Path, target: str, message: str) -> None:
+    with pytest.raises(InputError, match=f"--target {target}.*{message}"):
+        materials_project.download(Query(target), KEY, cache)
+    assert not server.requests
+
+
+def test_nothing_matches(server: Server, cache: Path) -> None:
+    with pytest.raises(InputError, match=r"chemical system Au-Si / at most 0.1 eV/atom above the hull.*--chemsys"):
+        materials_project.download(Query(chemsys=("Au-Si",), max_energy_above_hull=0.1), KEY, cache)
+
+
+# -------------------------------------------------------------------------------------------- going on where it stopped
+
+
+def test_other_database_version_starts_afresh(
+    server: Server, documents: Documents, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.trouble = happening("server error", is_second_chunk)
+    with pytest.raises(RunError):
+        materials_project.download(Query(), KEY, cache)
+    server.trouble = lambda parameters: None
+    server.database_version = "2026.01.15"
+    server.documents = [one | {"band_gap": one["band_gap"] + 1} for one in documents]
+    download = materials_project.download(Query(), KEY, cache)
+    assert download.database_version == "2026.01.15"
+    assert (download.table["band_gap"] >= 1).all() and len(download.table) == 1264
+    assert [folder.name.partition("-")[0] for folder in cache.iterdir()] == ["2026.01.15"]
+    assert "starting afresh, without the chunks of 2025.09.25" in capsys.readouterr().out
+
+
+def test_database_that_changes_during_a_run_is_noticed(server: Server, cache: Path) -> None:
+    def release(parameters: dict[str, str]) -> str | None:
+        if is_second_chunk(parameters):
+            server.database_version = "2026.01.15"
+        return None
+
+    server.trouble = release
+    with pytest.raises(RunError, match=r"changed its database from 2025.09.25.*run the same command again"):
+        materials_project.download(Query(), KEY, cache)
+    assert not list(cache.iterdir())
+
+
+def test_damaged_chunk_is_fetched_again_alone(server: Server, cache: Path, undisturbed: list[dict[str, Any]]) -> None:
+    folder = materials_project.download(Query(), KEY, cache).folder
+    for damage in (lambda whole: whole[:100], lambda whole: b"", lambda whole: gzip.compress(b"[{}]")):
+        chunk = folder / "chunk-0001.json.gz"
+        chunk.write_bytes(damage(chunk.read_bytes()))
+        server.requests.clear()
+        assert contents(materials_project.download(Query(), KEY, cache)) == undisturbed
+        assert len(server.ids_sent()) == 500
+
+
+def test_damaged_list_of_ids_is_made_again(server: Server, cache: Path, undisturbed: list[dict[str, Any]]) -> None:
+    folder = materials_project.download(Query(), KEY, cache).folder
+    (folder / "ids.json").write_text('["mp-1", "mp')
+    assert contents(materials_project.download(Query(), KEY, cache)) == undisturbed
+
+
+def test_other_query_leaves_chunks_alone(server: Server, cache: Path) -> None:
+    first = materials_project.download(Query(), KEY, cache)
+    second = materials_project.download(Query(chemsys=("Ge-Si",)), KEY, cache)
+    assert set(second.table["formula"]) == {"SiGe"} and second.folder != first.folder
+    second.discard()
+    server.requests.clear()
+    materials_project.download(Query(), KEY, cache)
+    assert not server.ids_sent()
+
+
+# -------------------------------------------------------------------------------------------------------------- the key
+
+
+@pytest.mark.parametrize(
+    ("variables", "settings", "expected"),
+    [
+        ({"MP_API_KEY": KEY}, f"PMG_MAPI_KEY: {KEY[::-1]}", KEY),
+        ({}, f"PMG_MAPI_KEY: {KEY[::-1]}", KEY[::-1]),
+        ({"PMG_MAPI_KEY": KEY}, "", KEY),
+        ({"MP_API_KEY": f" {KEY}\n"}, "", KEY),
+        ({}, f"PMG_MAPI_KEY: [{KEY}\n\t: x", None),
+    ],
+)
+def test_key_is_found_where_pymatgen_keeps_it(
+    tmp_path: Path, variables: dict[str, str], settings: str, expected: str | None
+) -> None:
+    (tmp_path / ".config").mkdir()
+    (tmp_path / ".config" / ".pmgrc.yaml").write_text(settings)
+    environment = {name: value for name, value in os.environ.items() if "MAPI" not in name and "MP_API" not in name}
+    done = subprocess.run(
+        [sys.executable, "-c", "from bandgaps.materials_project import find_key; print(find_key(), end='')"],
+        env={**environment, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT), **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == (str(expected), "")
+
+
+# ---------------------------------------------------------------------------------------------------------------- files
+
+
+def test_csv_formulas_take_pymatgens_spelling_and_other_columns_stay(tmp_path: Path) -> None:
+    path = tmp_path / "gaps.csv"
+    path.write_text(
+        "\ufeffformula,band_gap,bulk,note,split\nGe2Si2,1,3.5,a,test\nNaN,2,,b,test\nSi0.5Ge0.5,0,1,,train\n"
+    )
+    source = sources.from_file(path)
+    assert source.table["formula"].tolist() == ["SiGe", "NaN", "Si0.5Ge0.5"]
+    assert source.table["material_id"].tolist() == ["row-0", "row-1", "row-2"]
+    table, steps = sources.prepare(source, "band_gap", Filters(), seed=3)
+    assert table["bulk"].tolist()[::2] == [3.5, 1] and table["note"].tolist()[:2] == ["a", "b"]
+    assert table["split"].tolist() == dataset.split(dataset.is_metal(table), 3).tolist()
+    assert [step.rows for step in steps] == [3, 3, 3]
+
+
+@pytest.mark.parametrize("name", ["gaps.csv", "gaps.csv.gz"])
+def test_rows_of_a_formula_without_energies_are_averaged(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    pd.DataFrame({"formula": ["GaAs", "Si", "As2Ga2"], "gap": [1.4, 1.1, 1.6]}).to_csv(path, index=False)
+    table, steps = sources.prepare(sources.from_file(path), "gap", Filters(), seed=0)
+    assert table["formula"].tolist() == ["GaAs", "Si"]
+    assert table["gap"].tolist() == pytest.approx([1.5, 1.1])
+    assert steps[-1].rows == 2
+
+
+@pytest.mark.parametrize("formula", ["Xx2O3", "Fe2O3+", "", "banana", "Si-Ge", "Si0", "(Si", "Si1e500", "12", "XO2"])
+def test_formula_that_cannot_be_read_names_its_row(tmp_path: Path, formula: str) -> None:
+    path = tmp_path / "gaps.csv"
+    path.write_text(f"formula,band_gap\nSi,1.1\n{formula},2\n")
+    with pytest.raises(InputError, match=r"gaps\.csv: row 1: formula"):
+        sources.from_file(path)
+
+
+@given(st.text(max_size=12) | st.from_regex(r"[A-Z][a-z]?[0-9.]{0,3}[A-Z(*+-]?[a-z]?\)?[0-9]?", fullmatch=True))
+def test_any_text_is_a_formula_or_a_value_error(text: str) -> None:
+    try:
+        formula = sources.reduced_formula(text)
+    except ValueError:
+        return
+    assert (
+        Composition(formula).almost_equals(Composition(text).reduced_composition, rtol=1e-3, atol=1e-3) or "." in text
+    )
+    assert sources.reduced_formula(formula) == formula or "." in formula
+
+
+@given(st.dictionaries(st.sampled_from(["Si", "Ge", "O", "Fe", "H"]), st.integers(1, 6), min_size=1), st.integers(2, 5))
+def test_multiples_of_a_formula_are_one(amounts: dict[str, int], factor: int) -> None:
+    once = "".join(f"{element}{amount}" for element, amount in amounts.items())
+    many = "".join(f"{element}{amount * factor}" for element, amount in reversed(amounts.items()))
+    assert sources.reduced_formula(once) == sources.reduced_formula(many)
+    system = "-".join(amounts)
+    assert sources.in_system(once, sources.chemical_systems(system)[0])
+    assert not sources.in_system(once, sources.chemical_systems(system + "-*")[0])
+    assert sources.in_system(once, "-".join("*" * len(amounts)))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("Si-Xx", "'Xx' is no element"), ("Si,", "'' is no element"), ("Si-Si", "twice"), ("Si-*,Ge", "single system")],
+)
+def test_chemical_system_that_makes_no_sense(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        sources.chemical_systems(text)
+
+
+def test_polymorphs_of_a_file_go_by_the_energy_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "table.json.gz"
+    silicon = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.431), ["Si"], [[0.0] * 3])
+    alone = Structure(Lattice.cubic(9), ["Si", "C"], [[0.0] * 3, [0.5] * 3])
+    rows = [("a", "Si8", 0.2, 1.0), ("b", "Si2", 0.1, 0.6), ("c", "Si", None, 0.0), ("d", "SiC", 0.0, 2.0)]
+    table = pd.DataFrame(rows, columns=["material_id", "formula", "formation_energy_per_atom", "band_gap"])
+    dataset.write(table.assign(structure=[silicon, silicon, silicon, alone], split="test"), path)
+    prepared, steps = sources.prepare(sources.from_file(path), "band_gap", Filters(), seed=0)
+    assert prepared["material_id"].tolist() == ["b"] and prepared["structure"][0] == silicon
+    assert prepared["split"].tolist() == ["train"]
+    assert [step.rows for step in steps] == [4, 4, 2, 1]
+
+
+def test_table_without_energy_above_hull_cannot_be_filtered_by_it(tmp_path: Path) -> None:
+    path = tmp_path / "gaps.csv"
+    path.write_text("formula,band_gap\nSi,1.1\n")
+    with pytest.raises(InputError, match="no column energy_above_hull for --max-energy-above-hull"):
+        sources.prepare(sources.from_file(path), "band_gap", Filters(max_energy_above_hull=0.1), seed=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"", "not a CSV"),
+        ("a.csv", b"formula,band_gap\n", "no rows"),
+        ("a.csv", b"composition,band_gap\nSi,1\n", "no column formula; it has composition, band_gap"),
+        ("a.csv", b"formula,gap\nSi,1\n", "no column band_gap; it has"),
+        ("a.csv", b"formula,band_gap\nSi,\n", r"1 of 1 rows have no number in column band_gap.*--drop-missing"),
+        ("a.csv", b"formula,band_gap\nSi,wide\n", "1 of 1 rows have no number"),
+        ("a.csv", b"formula,band_gap\nSi,inf\n", "1 of 1 rows have no number"),
+        ("a.csv", b"formula,band_gap\n\xff\xfe,1\n", "not a CSV in UTF-8"),
+        ("a.csv", b'formula,band_gap\n"Si,1\n', "formula|CSV"),
+        ("a.csv.gz", gzip.compress(b"formula,band_gap\nSi,1\n" * 99)[:30], "damaged or half-written gzip"),
+        ("a.csv.gz", b"formula,band_gap\nSi,1\n", "damaged or half-written gzip"),
+        ("a.json.gz", gzip.compress(b'{"columns": ["formula"')[:-9], "damaged or half-written"),
+        ("a.json", json.dumps({"columns": ["formula"], "index": [0], "data": [[7]]}).encode(), "row 0: formula 7"),
+    ],
+)
+def test_bad_file_is_told_in_words(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message) as caught:
+        sources.prepare(sources.from_file(path), "band_gap", Filters(), seed=0)
+    assert str(path) in str(caught.value)
+
+
+def test_bundled_sample_gives_a_table_with_metals_and_non_metals() -> None:
+    source = sources.from_sample()
+    table, _ = sources.prepare(source, "band_gap", Filters(), seed=0)
+    counts: dict[bool, int] = defaultdict(int)
+    for gap in table["band_gap"]:
+        counts[gap == 0] += 1
+    assert min(counts[True], counts[False]) > 50
+    assert table["formula"].is_unique and {"Si", "Ge"} <= set(table["formula"])
+    systems = Filters(sources.chemical_systems("Si-*"))
+    silicides, _ = sources.prepare(source, "band_gap", systems, seed=0)
+    assert all(len(one.elements) == 2 and "Si" in one for one in map(Composition, silicides["formula"]))
