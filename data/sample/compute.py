@@ -20,8 +20,9 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -35,7 +36,7 @@ from ase import Atoms
 from ase.build import bulk
 from ase.data import atomic_numbers, covalent_radii
 from ase.units import Bohr, Hartree
-from gpaw import GPAW, PW, FermiDirac, KohnShamConvergenceError, Mixer
+from gpaw import GPAW, PW, FermiDirac, Mixer
 from gpaw.fftw import ESTIMATE
 from numpy.typing import NDArray
 from prototypes import CHALCOGENS, HALIDES, PNICTOGENS, PROTOTYPES, Crystal, crystals
@@ -44,7 +45,7 @@ CUTOFF = 400.0  # plane-wave cutoff, eV
 SEARCH_MESH, GAP_MESH = 20.0, 32.0  # k-point divisions times the length of the cell vector, Å
 SEARCH_STEP = 0.03  # between the lattice constants that are tried, relative
 PATH_POINTS = 30
-METAL_OVERLAP = 0.35  # eV; bands that overlap by more leave no gap in GLLB-SC either
+METAL_OVERLAP = 0.35  # eV; bands that overlap by more on the mesh need no path to be called a metal's
 # change of an atom's energy with ln(number of plane waves), eV, from 400 and 440 eV cutoffs in NaF, BaO, Li2O, AlN,
 # SiC, TaC and Cu; under 0.2 eV for the other elements that were tried
 BASIS_SLOPE = {"C": -0.4, "N": -5.0, "O": -5.6, "F": -4.5, "Cu": -0.5}
@@ -221,70 +222,68 @@ def at_nearest_mesh_point(calc: GPAW, kpts: Array, values: Array) -> Array:
     return values[calc.get_bz_to_ibz_map()[distance.argmin(axis=1)]]
 
 
-def near_the_gap(valence: Array, conduction: Array, share: float) -> NDArray[np.bool_]:
-    """Where a band is closer (eV) to the gap than `share` of its width: the k-points that can decide the gap."""
+def near_the_gap(valence: Array, conduction: Array) -> NDArray[np.bool_]:
+    """The k-points that can decide the gap: where a band is closer to it (eV) than a third of its width."""
     below_top = valence.max() - valence
     above_bottom = conduction - conduction.min()
-    return (below_top <= share * np.ptp(valence) + 0.05) | (above_bottom <= share * np.ptp(conduction) + 0.05)
+    return (below_top <= np.ptp(valence) / 3 + 0.05) | (above_bottom <= np.ptp(conduction) / 3 + 0.05)
 
 
-def along(calc: GPAW, kpts: Array, filled: int) -> tuple[Array, Array]:
-    """`edge_bands` at other k-points (fractional) in the converged density.
+def along_path(calc: GPAW, filled: int, valence: Array, conduction: Array) -> tuple[Array, Array]:
+    """`edge_bands` in the converged density at those points of a path through the Brillouin zone that matter.
 
-    Eight bands beyond the filled ones: the one that is needed converges slowly when others above it are missing.
+    Those are the ones near which the mesh's bands, `valence` and `conduction` (eV), come close to the gap. Eight bands
+    beyond the filled ones: the one that is needed converges slowly when others above it are missing.
     """
+    path = calc.atoms.cell.bandpath(npoints=PATH_POINTS).kpts
+    near = (at_nearest_mesh_point(calc, path, band) for band in (valence, conduction))
+    path = path[near_the_gap(*near)]
     convergence = {"bands": filled + 1, "eigenstates": 1e-6}
-    bands = calc.fixed_density(kpts=kpts, symmetry="off", nbands=filled + 8, convergence=convergence, txt=None)
+    bands = calc.fixed_density(kpts=path, symmetry="off", nbands=filled + 8, convergence=convergence, txt=None)
     return edge_bands(bands, filled)
 
 
-def gllbsc_gap(crystal: Crystal, a: float, kpts: Array, filled: int) -> float | None:
-    """GLLB-SC gap (eV) with the derivative discontinuity; 0 if the bands touch off the mesh, None if already on it."""
+def converged(crystal: Crystal, a: float, xc: str, width: float) -> GPAW:
+    """The calculator after self-consistency on the mesh for gaps, at lattice constant `a` (Å)."""
     atoms = atoms_of(crystal, a)
-    atoms.calc = calculator("GLLBSC", mesh(atoms, GAP_MESH), width=0.01, convergence={"eigenstates": 1e-6})
+    atoms.calc = calculator(xc, mesh(atoms, GAP_MESH), width, convergence={"eigenstates": 1e-6})
     atoms.get_potential_energy()
-    valence, conduction = edge_bands(atoms.calc, filled)
-    if conduction.min() <= valence.max():
-        return None
-    response = atoms.calc.hamiltonian.xc.response
-    potential = response.calculate_discontinuity_potential(*atoms.calc.get_homo_lumo())
-    _, discontinuity = response.calculate_discontinuity(potential)
-    path_valence, path_conduction = along(atoms.calc, kpts, filled)
-    gap = min(conduction.min(), path_conduction.min()) - max(valence.max(), path_valence.max())
-    return round(float(gap + discontinuity), 4) if gap > 0 else 0.0
+    return atoms.calc
 
 
-def gaps(crystal: Crystal, a: float) -> Row:
-    """Energy per atom (eV) and gaps (eV) at lattice constant `a` (Å)."""
-    atoms = atoms_of(crystal, a)
-    atoms.calc = calculator("PBE", mesh(atoms, GAP_MESH), width=0.02, convergence={"eigenstates": 1e-6})
-    energy = float(atoms.get_potential_energy())
-    row: Row = {"energy_per_atom": round(energy / len(atoms), 5), "band_gap": 0.0, "is_gap_direct": None}
-    electrons = round(atoms.calc.get_number_of_electrons())
-    filled = electrons // 2
+def pbe_gap(crystal: Crystal, a: float) -> Row:
+    """PBE energy per atom (eV) and gap (eV) at lattice constant `a` (Å)."""
+    calc = converged(crystal, a, "PBE", width=0.02)
+    energy = float(calc.get_potential_energy()) / len(calc.atoms)
+    row: Row = {"energy_per_atom": round(energy, 5), "band_gap": 0.0, "is_gap_direct": None}
+    electrons = round(calc.get_number_of_electrons())
     if electrons % 2:
         return row
-    valence, conduction = edge_bands(atoms.calc, filled)
+    filled = electrons // 2
+    valence, conduction = edge_bands(calc, filled)
     if valence.max() - conduction.min() > METAL_OVERLAP:
         return row
-    path = atoms.cell.bandpath(npoints=PATH_POINTS).kpts
-    near_valence, near_conduction = (at_nearest_mesh_point(atoms.calc, path, band) for band in (valence, conduction))
-    path = path[near_the_gap(near_valence, near_conduction, share=0.35)]
-    path_valence, path_conduction = along(atoms.calc, path, filled)
+    path_valence, path_conduction = along_path(calc, filled, valence, conduction)
     gap = float(min(conduction.min(), path_conduction.min()) - max(valence.max(), path_valence.max()))
     if gap > 0:
         row["band_gap"] = round(gap, 4)
         row["is_gap_direct"] = bool(path_valence.argmax() == path_conduction.argmin())
-    if gap > -METAL_OVERLAP:
-        path = path[near_the_gap(path_valence, path_conduction, share=0.15)]
-        try:
-            gllbsc = gllbsc_gap(crystal, a, path, filled)
-        except (KohnShamConvergenceError, ValueError, FloatingPointError) as error:
-            row["gllbsc_error"] = repr(error)[:200]
-        else:
-            if gllbsc is not None:
-                row["band_gap_gllbsc"] = gllbsc
     return row
+
+
+def gllbsc_gap(crystal: Crystal, a: float) -> float:
+    """GLLB-SC gap (eV) at lattice constant `a` (Å), with the derivative discontinuity; 0 if the bands touch."""
+    calc = converged(crystal, a, "GLLBSC", width=0.01)
+    filled = round(calc.get_number_of_electrons()) // 2
+    valence, conduction = edge_bands(calc, filled)
+    if conduction.min() <= valence.max():
+        return 0.0
+    response = calc.hamiltonian.xc.response
+    potential = response.calculate_discontinuity_potential(*calc.get_homo_lumo())
+    _, discontinuity = response.calculate_discontinuity(potential)
+    path_valence, path_conduction = along_path(calc, filled, valence, conduction)
+    gap = min(conduction.min(), path_conduction.min()) - max(valence.max(), path_valence.max())
+    return round(float(gap + discontinuity), 4) if gap > 0 else 0.0
 
 
 # Running
@@ -295,70 +294,112 @@ def on_time_out(_signal: int, _frame: object) -> None:
     raise OutOfTimeError(f"more than {CPU_LIMIT:.0f} s of processor time")
 
 
-def compute(crystal: Crystal, start: float) -> Row:
-    """One row of the output: lattice constant, energy and gaps, or the error that prevented them."""
+@contextmanager
+def limited(row: Row) -> Iterator[None]:
+    """Note in the row how long the block took (processor seconds) and the error that ended it, if any."""
     began = time.process_time()
-    row: Row = {"id": crystal.id, "prototype": crystal.prototype, "elements": list(crystal.elements)}
     signal.signal(signal.SIGPROF, on_time_out)
     signal.setitimer(signal.ITIMER_PROF, CPU_LIMIT)
     try:
-        a = equilibrium(crystal, start)
-        row.update(a=round(a, 5), **gaps(crystal, a))
+        yield
     except Exception as error:  # whatever it was, the remaining crystals are worth computing
         row["error"] = repr(error)[:300]
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
     row["seconds"] = round(time.process_time() - began, 1)
+
+
+def compute_pbe(crystal: Crystal, start: float) -> Row:
+    """A row of the output: lattice constant, found from `start` (Å), energy and PBE gap, or an error."""
+    row: Row = {"id": crystal.id, "prototype": crystal.prototype, "elements": list(crystal.elements)}
+    with limited(row):
+        a = equilibrium(crystal, start)
+        row.update(a=round(a, 5), **pbe_gap(crystal, a))
     return row
 
 
-COST = {"fcc": 0.5, "bcc": 0.5, "diamond": 1.0, "CsCl": 1.3, "zincblende": 1.0, "rocksalt": 1.0, "fluorite": 1.4}
-COST |= {"half-Heusler": 1.4, "BiF3": 1.8, "ReO3": 3.0, "Cu3Au": 3.0, "wurtzite": 3.0, "hcp": 4.0, "perovskite": 5.0}
+def compute_gllbsc(crystal: Crystal, row: Row) -> Row:
+    """The row again with its GLLB-SC gap, or with the error under a name of its own: the PBE gap stays good."""
+    outcome: Row = {}
+    with limited(outcome):
+        outcome["band_gap_gllbsc"] = gllbsc_gap(crystal, row["a"])
+    if "error" in outcome:
+        outcome["gllbsc_error"] = outcome.pop("error")
+    return row | outcome
 
 
-def queue(waiting: Iterable[Crystal]) -> list[Crystal]:
-    """Cheapest first, and likely insulators and likely metals by turns so that any early stop leaves both.
+SYMMETRY_COST = {"hcp": 3.0, "wurtzite": 3.0}  # hexagonal cells have fewer symmetries
 
-    Within a prototype the order is a shuffled one, the same in each run.
-    """
-    listed = list(waiting)
-    shuffled = [listed[i] for i in np.random.default_rng(7).permutation(len(listed))]
+
+def queue(waiting: list[Crystal], known: list[tuple[Crystal, float]]) -> list[Crystal]:
+    """Small cells first, and likely insulators and likely metals by turns, so that any early stop leaves both."""
+    costs = {}
+    for crystal, a in zip(waiting, expected_lattice_constants(known, waiting), strict=True):
+        volume = abs(np.linalg.det(PROTOTYPES[crystal.prototype].lattice(a)))
+        costs[crystal] = float(volume) * SYMMETRY_COST.get(crystal.prototype, 1.0)
     ranked: list[tuple[float, Crystal]] = []
     for ionic in (True, False):
-        kind = sorted((crystal for crystal in shuffled if crystal.ionic == ionic), key=lambda c: COST[c.prototype])
-        ranked += [(rank * (1.0 if ionic else 1.6), crystal) for rank, crystal in enumerate(kind)]
+        kind = sorted((crystal for crystal in waiting if crystal.ionic == ionic), key=lambda c: costs[c])
+        ranked += [(rank * (1.0 if ionic else 2.0), crystal) for rank, crystal in enumerate(kind)]
     return [crystal for _, crystal in sorted(ranked, key=lambda pair: pair[0])]
 
 
-def read_rows(path: Path) -> list[Row]:
-    """Rows of a file of one JSON object a line; none where there is no such file."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+def read_rows(path: Path) -> dict[str, Row]:
+    """Rows by id of a file of one JSON object a line, the last of each id; none where there is no such file."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    return {row["id"]: row for row in map(json.loads, lines)}
+
+
+def lacks_gllbsc(row: Row) -> bool:
+    """Whether the crystal has a PBE gap whose GLLB-SC counterpart has not been tried."""
+    return row.get("band_gap", 0) > 0 and "band_gap_gllbsc" not in row and "gllbsc_error" not in row
 
 
 def run(out: Path, workers: int, hours: float, wanted: set[str]) -> None:
     """Compute what `out` lacks of the wanted ids (all if empty), `workers` crystals at a time, for `hours`.
 
-    New crystals start until the time is up; those that are under way are then finished.
+    PBE first, then GLLB-SC where there is a gap. New crystals start until the time is up; those that are under way are
+    then finished.
     """
     rows = read_rows(out)
-    done = {row["id"] for row in rows}
-    known = [(Crystal(row["prototype"], tuple(row["elements"]), ionic=False), row["a"]) for row in rows if "a" in row]
-    waiting = queue(c for c in crystals() if c.id not in done and (not wanted or c.id in wanted))
+    listed = {crystal.id: crystal for crystal in crystals() if not wanted or crystal.id in wanted}
+
+    def known() -> list[tuple[Crystal, float]]:
+        everything = ((Crystal(r["prototype"], tuple(r["elements"]), False), r) for r in rows.values())
+        return [(crystal, row["a"]) for crystal, row in everything if "a" in row]
+
+    waiting = queue([crystal for crystal in listed.values() if crystal.id not in rows], known())
     end = time.time() + 3600 * hours
-    running: dict[Future[Row], Crystal] = {}
+    running: set[Future[Row]] = set()
+
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        while running or (waiting and time.time() < end):
-            while waiting and len(running) < workers and time.time() < end:
+
+        def submit_next() -> Future[Row] | None:
+            if time.time() > end:
+                return None
+            if waiting:
                 crystal = waiting.pop(0)
-                [start] = expected_lattice_constants(known, [crystal])
-                running[pool.submit(compute, crystal, start)] = crystal
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                crystal, row = running.pop(future), future.result()
+                [start] = expected_lattice_constants(known(), [crystal])
+                return pool.submit(compute_pbe, crystal, start)
+            for row in rows.values():
+                if row["id"] in listed and lacks_gllbsc(row) and row["id"] not in tried:
+                    tried.add(row["id"])
+                    return pool.submit(compute_gllbsc, listed[row["id"]], row)
+            return None
+
+        tried: set[str] = set()
+        while True:
+            while len(running) < workers and (future := submit_next()):
+                running.add(future)
+            if not running:
+                return
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for row in (future.result() for future in done):
+                rows[row["id"]] = row
                 with out.open("a") as file:
                     file.write(json.dumps(row) + "\n")
-                if "a" in row:
-                    known.append((crystal, row["a"]))
-                print(f"{crystal.id:28s} {row['seconds']:6.1f} s  gap {row.get('band_gap', '-')}", flush=True)
+                gaps = f"{row.get('band_gap', '-')}  {row.get('band_gap_gllbsc', '-')}"
+                print(f"{row['id']:28s} {row['seconds']:6.1f} s  gap {gaps}", flush=True)
 
 
 def main() -> None:
