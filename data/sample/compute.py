@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -355,42 +356,40 @@ def lacks_gllbsc(row: Row) -> bool:
     return row.get("band_gap", 0) > 0 and "band_gap_gllbsc" not in row and "gllbsc_error" not in row
 
 
+def known_lattice_constants(rows: dict[str, Row]) -> list[tuple[Crystal, float]]:
+    """Crystals of the rows with their lattice constants (Å)."""
+    found = (row for row in rows.values() if "a" in row)
+    return [(Crystal(row["prototype"], tuple(row["elements"]), ionic=False), row["a"]) for row in found]
+
+
+def jobs(rows: dict[str, Row], listed: dict[str, Crystal]) -> Iterator[tuple[Any, ...]]:
+    """Function and arguments of every computation that the rows lack: PBE first, then GLLB-SC where there is a gap.
+
+    Rows may grow while this is read: each start takes into account the lattice constants found so far.
+    """
+    waiting = [crystal for name, crystal in listed.items() if name not in rows]
+    for crystal in queue(waiting, known_lattice_constants(rows)):
+        [start] = expected_lattice_constants(known_lattice_constants(rows), [crystal])
+        yield compute_pbe, crystal, start
+    for name, row in list(rows.items()):
+        if name in listed and lacks_gllbsc(row):
+            yield compute_gllbsc, listed[name], row
+
+
 def run(out: Path, workers: int, hours: float, wanted: set[str]) -> None:
     """Compute what `out` lacks of the wanted ids (all if empty), `workers` crystals at a time, for `hours`.
 
-    PBE first, then GLLB-SC where there is a gap. New crystals start until the time is up; those that are under way are
-    then finished.
+    New crystals start until the time is up; those that are under way are then finished.
     """
     rows = read_rows(out)
     listed = {crystal.id: crystal for crystal in crystals() if not wanted or crystal.id in wanted}
-
-    def known() -> list[tuple[Crystal, float]]:
-        everything = ((Crystal(r["prototype"], tuple(r["elements"]), False), r) for r in rows.values())
-        return [(crystal, row["a"]) for crystal, row in everything if "a" in row]
-
-    waiting = queue([crystal for crystal in listed.values() if crystal.id not in rows], known())
+    pending = jobs(rows, listed)
     end = time.time() + 3600 * hours
     running: set[Future[Row]] = set()
-
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-
-        def submit_next() -> Future[Row] | None:
-            if time.time() > end:
-                return None
-            if waiting:
-                crystal = waiting.pop(0)
-                [start] = expected_lattice_constants(known(), [crystal])
-                return pool.submit(compute_pbe, crystal, start)
-            for row in rows.values():
-                if row["id"] in listed and lacks_gllbsc(row) and row["id"] not in tried:
-                    tried.add(row["id"])
-                    return pool.submit(compute_gllbsc, listed[row["id"]], row)
-            return None
-
-        tried: set[str] = set()
         while True:
-            while len(running) < workers and (future := submit_next()):
-                running.add(future)
+            if time.time() < end:
+                running |= {pool.submit(*job) for job in islice(pending, workers - len(running))}
             if not running:
                 return
             done, running = wait(running, return_when=FIRST_COMPLETED)
