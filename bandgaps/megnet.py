@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # start-up notes about the processor say nothing about a run
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # start-up notes about the processor say nothing about a run,
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # nor does the one that this default is on, silent once asked for
 
 import keras
 from keras import ops
@@ -267,6 +268,7 @@ class Model:
         mean: target = mean + std × output of the network, eV.
         std: eV.
         card: what the model was trained on, how, when, under which licence, and how good it is.
+        formulas: the formulas it has seen in training or validation, where they are known, shape (rows,).
     """
 
     hyperparameters: Hyperparameters
@@ -274,6 +276,20 @@ class Model:
     mean: float = 0.0
     std: float = 1.0
     card: dict[str, Any] = field(default_factory=dict)
+    formulas: np.ndarray | None = None
+
+    @property
+    def unit(self) -> str:
+        """Unit of the predictions."""
+        if self.hyperparameters.probability:
+            return "probability"
+        unit = self.card.get("unit")
+        return unit if isinstance(unit, str) else "eV"
+
+    @property
+    def published(self) -> bool:
+        """Whether the weights are those that the authors of MEGNet publish."""
+        return bool(self.card.get("published"))
 
     def predict(self, graphs: Graphs, fidelity: str | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Predict the target of each crystal, eV for a band gap.
@@ -327,10 +343,15 @@ def check_elements(graphs: Graphs, settings: Hyperparameters) -> None:
 
 
 def save(model: Model, folder: Path | str) -> None:
-    """Write a model as a folder, atomically: `model.json` and the weights of each member as `member-K.npz`."""
+    """Write a model as a folder, atomically: `model.json` and the weights of each member as `member-K.npz`.
+
+    The formulas it has seen go to `training.npz`.
+    """
     own = {"kind": KIND, "hyperparameters": asdict(model.hyperparameters), "mean": model.mean, "std": model.std}
-    members = {f"member-{number}": weights for number, weights in enumerate(model.members)}
-    models.save(folder, {**own, **model.card}, members)
+    groups = {f"member-{number}": weights for number, weights in enumerate(model.members)}
+    if model.formulas is not None:
+        groups["training"] = {"formula": model.formulas.astype(str)}
+    models.save(folder, {**own, **model.card}, groups)
 
 
 def load(path_or_name: Path | str, downloads: Path | str = published.FOLDER, url: str = published.URL) -> Model:
@@ -359,7 +380,8 @@ def load(path_or_name: Path | str, downloads: Path | str = published.FOLDER, url
     if path.is_dir():
         raise InputError(f"{path}: neither {models.CARD} nor a .hdf5 file in this folder; name a model's own folder")
     raise InputError(
-        f"{path}: no such file or folder, and no published model; the published ones are {', '.join(published.MODELS)}"
+        f"{path}: no such file or folder, nor a published model ({', '.join(published.MODELS)}); "
+        "train one with structure.py, or name another"
     )
 
 
@@ -381,22 +403,20 @@ def from_published(paths: list[Path]) -> Model:
 
 
 def _load_own(folder: Path) -> Model:
-    content, members = models.load(folder, KIND)
+    content, groups = models.load(folder, KIND)
     path = folder / models.CARD
     try:
         settings = _settings(content["hyperparameters"])
         mean, std = float(content["mean"]), float(content["std"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: damaged or of another version ({error!r}); train the model again") from None
-    if not members or not np.isfinite([mean, std]).all():
+    formulas = groups.pop("training", {}).get("formula")
+    if not groups or not np.isfinite([mean, std]).all():
         raise InputError(f"{path}: no members, or a mean or std that is not a number; train the model again")
-    weights = [_checked(members[name], settings, folder / f"{name}.npz") for name in sorted(members, key=_number)]
+    members = [_checked(weights, settings, folder / f"{name}.npz") for name, weights in groups.items()]
     own = {"kind", "hyperparameters", "mean", "std", "sha256"}
-    return Model(settings, weights, mean, std, {key: value for key, value in content.items() if key not in own})
-
-
-def _number(name: str) -> tuple[int, str]:
-    return len(name), name
+    card = {key: value for key, value in content.items() if key not in own}
+    return Model(settings, members, mean, std, card, formulas)
 
 
 def _settings(values: dict[str, Any]) -> Hyperparameters:

@@ -22,6 +22,7 @@ import keras  # isort: skip
 from keras import ops  # isort: skip
 
 History = list[dict[str, float]]  # one entry an epoch: member, epoch, loss, train_mae and validation_mae
+LINE_EVERY = 5.0  # s, between lines of progress
 COLUMNS = ("member", "epoch", "loss", "train_mae", "validation_mae")
 
 
@@ -85,7 +86,7 @@ def fit(
         members: how many networks; they differ in initial weights and in the order of rows.
         checkpoints: folder that keeps the state after each epoch; a later call with the same arguments goes on from
             there and ends as if it had not been interrupted.
-        report: takes a line of progress an epoch.
+        report: takes a line of progress an epoch, but at most one in a few seconds.
 
     Raises:
         InputError: no rows, an element the model has no embedding for, or checkpoints of another training.
@@ -113,7 +114,8 @@ def fit(
             if checkpoint:
                 trainer.store(checkpoint)
             clock.tick()
-            report(f"member {member + 1}/{members}  {trainer.progress()}  at most {clock.left()} left")
+            if clock.due() or trainer.finished:
+                report(f"member {member + 1}/{members}  {trainer.progress()}{clock.left()}")
         clock.skip(training.epochs - len(trainer.history))
         weights.append(trainer.named(trainer.best))
         history += trainer.history
@@ -243,10 +245,10 @@ def _compiled_step(
 
 
 def _initial(name: str, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
-    """Embeddings small, kernels after Glorot & Bengio (AISTATS 2010), biases zero."""
+    """Embeddings such that elements differ, kernels after Glorot & Bengio (AISTATS 2010), biases zero."""
     if name.endswith("bias"):
         return np.zeros(shape)
-    limit = 0.05 if name.endswith("embedding") else np.sqrt(6 / sum(shape))
+    limit = 0.5 if name.endswith("embedding") else np.sqrt(6 / sum(shape))
     return generator.uniform(-limit, limit, shape)
 
 
@@ -283,18 +285,32 @@ def _claim(folder: Path, identity: dict[str, Any]) -> None:
 
 
 class _Clock:
-    """Time left, from the epochs done in this process."""
+    """Time left, from the epochs done in this process; the first, which compiles the network, is left out."""
 
     def __init__(self, epochs: int) -> None:
-        self.remaining, self.done, self.start = epochs, 0, time.monotonic()
+        self.remaining, self.done, self.start = epochs, -1, time.monotonic()
+        self.told = self.start
 
     def tick(self) -> None:
         self.done, self.remaining = self.done + 1, self.remaining - 1
+        if self.done == 0:
+            self.start = time.monotonic()
 
     def skip(self, epochs: int) -> None:
         self.remaining -= epochs
 
+    def due(self) -> bool:
+        """Whether a line of progress is due, which it is once in a while however short epochs are."""
+        now = time.monotonic()
+        if now - self.told < LINE_EVERY:
+            return False
+        self.told = now
+        return True
+
     def left(self) -> str:
-        seconds = round((time.monotonic() - self.start) / max(self.done, 1) * self.remaining)
+        if self.done < 1:
+            return ""
+        seconds = round((time.monotonic() - self.start) / self.done * self.remaining)
         hours, minutes = seconds // 3600, seconds // 60 % 60
-        return f"{hours}:{minutes:02d}:{seconds % 60:02d}" if hours else f"{minutes}:{seconds % 60:02d}"
+        clock = f"{hours}:{minutes:02d}:{seconds % 60:02d}" if hours else f"{minutes}:{seconds % 60:02d}"
+        return f"  at most {clock} left"

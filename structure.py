@@ -1,0 +1,301 @@
+"""python structure.py [--weights NAME | PATH] [--predict FILE.cif ...] [--evaluate TABLE].
+
+Train a MEGNet, an ensemble where the table is small, on the crystal structures of the table, and score it on the
+table's test rows. A training that was interrupted goes on where it stopped when the same command is run again. With
+--weights, score a model there is instead: a folder of this script's, a published .hdf5 file (or a folder of such), or
+one of the names under which the authors of MEGNet publish theirs, which is then downloaded.
+
+Writes data/models/megnet-TARGET, data/metrics/structure.json, figures/structure-learning-curve.pdf and
+figures/structure-parity.pdf.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bandgaps.errors import InputError, exit_code
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pymatgen.core import Structure
+
+    from bandgaps.megnet import Model
+    from bandgaps.training import Rows, Training
+
+FIDELITIES = ("pbe", "gllbsc", "hse", "experiment")
+SMALL = 5_000  # training rows; with fewer, an ensemble costs little and says how sure it is
+FEW_ROWS = "a model of so few rows shows trends among crystals like those it has seen; trust none of its gaps alone"
+PUBLISHED = "these weights were trained on Materials Project entries, perhaps these very ones: their score is no test"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Predict, evaluate, score given weights or train, as asked."""
+    options = parser().parse_args(arguments)
+    if options.predict:
+        predict(options)
+    elif options.evaluate:
+        evaluate(options)
+    elif options.weights:
+        score_weights(options)
+    else:
+        train(options)
+
+
+def parser() -> argparse.ArgumentParser:
+    """What can be asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--data", type=Path, default=Path("data/bandgaps.json.gz"), help="table of query.py (%(default)s)")
+    add("--target", help="column to learn, eV (default: the one the table was made for, else band_gap)")
+    add("--output", type=Path, help="folder of the model (data/models/megnet-TARGET)")
+    add("--weights", metavar="NAME|PATH", help="use this model instead of training one")
+    add("--evaluate", type=Path, metavar="TABLE", help="score the model on all rows of another table")
+    add("--predict", nargs="+", metavar="FILE", help="print gap ± sigma of structure files (CIF, POSCAR, …)")
+    add("--fidelity", choices=FIDELITIES, help="level of theory to predict at, for models that know several")
+    add("--restart", action="store_true", help="begin training anew, whatever an interrupted run has left")
+    add("--epochs", type=_natural, default=60, help="passes over the training rows, at most (%(default)s)")
+    add("--batch-size", type=_natural, help="crystals a step (64; 32 for small tables)")
+    add("--learning-rate", type=_positive, help="of Adam at the start (0.001; 0.002 for small tables)")
+    add("--patience", type=_natural, help="stop after so many epochs without progress (a third of --epochs)")
+    add("--members", type=_natural, help="networks in the ensemble; their spread is the sigma (1; 3 for small tables)")
+    add("--cutoff", type=_positive, default=4.0, help="atoms closer than this share a bond, Å (%(default)s)")
+    add("--seed", type=_seed, default=0, help="of initial weights and the order of rows (%(default)s)")
+    add("--figures", type=Path, default=Path("figures"), help="folder of the PDFs (%(default)s)")
+    add("--metrics", type=Path, default=Path("data/metrics"), help="folder of the metrics (%(default)s)")
+    add("--published", type=Path, default=Path("data/models/published"), help="where published models are kept")
+    add("--published-url", metavar="URL", help="where to download them from, if not from their authors")
+    return parser
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
+    return int(text)
+
+
+def _natural(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return int(text)
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and below 100")
+    return value
+
+
+# ------------------------------------------------------------------------------------------------------ table and model
+
+
+def read(path: Path, options: argparse.Namespace) -> tuple[pd.DataFrame, str]:
+    """The table with its split, by seed 0 where it has none, and the name of the target."""
+    from bandgaps import dataset
+
+    table = dataset.read(path)
+    target = options.target or dataset.read_meta(path).get("target", "band_gap")
+    dataset.require_columns(table, ["structure", target], path)
+    table = table.assign(**{target: dataset.target_values(table, target, path)})
+    if "split" not in table:
+        table = table.assign(split=dataset.split(dataset.is_metal(table, target), seed=0))
+    return table, target
+
+
+def rows_of(table: pd.DataFrame, part: str, target: str, options: argparse.Namespace) -> Rows:
+    """The graphs, kept on disk between runs, and the targets of one part of the split."""
+    from bandgaps import graphs
+    from bandgaps.training import Rows
+
+    rows = table[table["split"] == part]
+    names = row_names(rows, options.data)
+    built = graphs.cached(list(rows["structure"]), options.cutoff, options.data.parent / ".cache", names)
+    return Rows(built, rows[target].to_numpy())
+
+
+def row_names(rows: pd.DataFrame, path: Path) -> list[str]:
+    """What to call rows in errors."""
+    return [f"{path}: row {row} ({formula})" for row, formula in rows["formula"].items()]
+
+
+def model_folder(options: argparse.Namespace, target: str) -> Path:
+    """Where the model for this target is or will be."""
+    return options.output or Path(f"data/models/megnet-{target}")
+
+
+def load(options: argparse.Namespace, target: str) -> tuple[Model, str]:
+    """The model that --weights names, else the one trained for this target; and its name."""
+    from bandgaps import megnet, published
+
+    name = options.weights or model_folder(options, target)
+    return megnet.load(name, options.published, options.published_url or published.URL), Path(name).name
+
+
+# ------------------------------------------------------------------------------------------------------------ training
+
+
+def train(options: argparse.Namespace) -> None:
+    """Fit an ensemble, score it on the test rows, save it, and draw how it learnt and how it does."""
+    table, target = read(options.data, options)
+    from bandgaps import dataset, megnet, models, training
+    from bandgaps.files import sha256
+
+    fitted, validated = (rows_of(table, part, target, options) for part in ("train", "validation"))
+    settings, members = how_to_train(len(fitted.targets), options)
+    output = model_folder(options, target)
+    checkpoints = output.with_name(output.name + ".checkpoints")
+    if options.restart:
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    elif checkpoints.exists():
+        print(f"going on with the interrupted training in {checkpoints}")
+    print(
+        f"training {members} network(s) on {len(fitted.targets):,} rows, {len(validated.targets):,} decide when to stop"
+    )
+    architecture = megnet.Hyperparameters(cutoff=options.cutoff, last_center=options.cutoff + 1)
+    model, history = training.fit(fitted, validated, architecture, settings, members, checkpoints)
+    card = {
+        "name": output.name,
+        "target": target,
+        "unit": "eV",
+        "trained_on": {"table": options.data.name, "sha256": sha256(options.data), "rows": len(fitted.targets)},
+        "source": dataset.read_meta(options.data).get("source"),
+        "training": asdict(settings),
+        "validation_mae": min(row["validation_mae"] for row in history),
+        **models.provenance(("keras", "numpy")),
+    }
+    seen = table.loc[table["split"] != "test", "formula"].to_numpy(dtype=str)
+    model = replace(model, card=card, formulas=seen)
+    megnet.save(model, output)
+    draw_history(history, options)
+    report(model, output.name, table[table["split"] == "test"], target, options.data, "structure", options)
+    shutil.rmtree(checkpoints)
+    print(f"wrote {output}\nnext: python explore_structure.py")
+
+
+def how_to_train(rows: int, options: argparse.Namespace) -> tuple[Training, int]:
+    """Settings and number of members for so many training rows, where the command line leaves them open."""
+    from bandgaps.training import Training
+
+    small = rows < SMALL
+    settings = Training(
+        epochs=options.epochs,
+        batch_size=options.batch_size or (32 if small else 64),
+        learning_rate=options.learning_rate or (2e-3 if small else 1e-3),
+        patience=options.patience or max(options.epochs // 3, 1),
+        seed=options.seed,
+    )
+    return settings, options.members or (3 if small else 1)
+
+
+def draw_history(history: list[dict[str, float]], options: argparse.Namespace) -> None:
+    """The errors after each epoch."""
+    import pandas as pd
+
+    from bandgaps import figures
+
+    frame = pd.DataFrame(history).astype({"member": int, "epoch": int})
+    figures.learning_curve(options.figures / "structure-learning-curve.pdf", frame)
+
+
+# ------------------------------------------------------------------------------------------------- scores, predictions
+
+
+def score_weights(options: argparse.Namespace) -> None:
+    """Score given weights on the test rows."""
+    table, target = read(options.data, options)
+    model, name = load(options, target)
+    report(model, name, table[table["split"] == "test"], target, options.data, "structure", options)
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Score a model on all rows of another table."""
+    from bandgaps.dataset import stem
+
+    table, target = read(options.evaluate, options)
+    model, name = load(options, target)
+    report(model, name, table, target, options.evaluate, f"structure-{stem(options.evaluate)}", options)
+
+
+def report(
+    model: Model, name: str, rows: pd.DataFrame, target: str, path: Path, stem: str, options: argparse.Namespace
+) -> None:
+    """Score a model on rows (eV); print the table, write it as METRICS/STEM.json, draw FIGURES/STEM-parity.pdf."""
+    import numpy as np
+
+    from bandgaps import dataset, figures, graphs, metrics
+    from bandgaps.files import write_json
+
+    if model.hyperparameters.probability:
+        raise InputError(f"{name}: gives a probability, not {target}; use it with --predict")
+    actual = rows[target].to_numpy()
+    built = graphs.build(list(rows["structure"]), model.hyperparameters.cutoff, row_names(rows, path))
+    predicted, std = model.predict(built, options.fidelity)
+    gapped = ~dataset.is_metal(rows, target)
+
+    def scores(part: np.ndarray) -> dict[str, metrics.Scores]:
+        masks = {"non-metals": part & gapped, "all": part}
+        return {label: metrics.scores(actual[mask], predicted[mask]) for label, mask in masks.items()}
+
+    everything = np.ones(len(rows), dtype=bool)
+    result: dict[str, Any] = {"table": path.name, "model": name, "target": target, "fidelity": options.fidelity}
+    result |= scores(everything)
+    print(f"\n{name} on {len(rows):,} rows of {path.name} ({target})\n{metrics.format_table(scores(everything))}")
+    if model.published:
+        result["note"] = PUBLISHED
+    else:
+        result["mean_guess_mae"] = float(np.mean(np.abs(actual - model.mean)))
+        print(
+            f"always guessing the mean of the training rows, {model.mean:.2f} eV: MAE {result['mean_guess_mae']:.4f} eV"
+        )
+        if int(model.card.get("trained_on", {}).get("rows", SMALL)) < SMALL:
+            result["note"] = FEW_ROWS
+    if model.formulas is not None:
+        unseen = ~np.isin(rows["formula"].to_numpy(dtype=str), model.formulas)
+        result["unseen"] = scores(unseen)
+        print(f"{int(unseen.sum()):,} of the {len(rows):,} formulas were not in its training")
+    if "note" in result:
+        print(f"note: {result['note']}")
+    write_json(result, options.metrics / f"{stem}.json")
+    figures.parity(options.figures / f"{stem}-parity.pdf", actual, predicted, std, f"MEGNet, {name}")
+    print(f"wrote {options.metrics / stem}.json, {options.figures / stem}-parity.pdf")
+
+
+def predict(options: argparse.Namespace) -> None:
+    """Print gap ± sigma of structure files."""
+    structures = [read_structure(Path(name)) for name in options.predict]
+    from bandgaps import graphs
+
+    model, name = load(options, options.target or "band_gap")
+    built = graphs.build(structures, model.hyperparameters.cutoff, options.predict)
+    predicted, std = model.predict(built, options.fidelity)
+    width = max(len("file"), *(len(file) for file in options.predict))
+    print(f"{'file':<{width}}  {'formula':<12}  {name} ({model.unit})")
+    for file, structure, gap, sigma in zip(options.predict, structures, predicted, std, strict=True):
+        spread = "" if math.isnan(sigma) else f" ± {sigma:.3f}"
+        print(f"{file:<{width}}  {structure.reduced_formula:<12}  {gap:.3f}{spread}")
+
+
+def read_structure(path: Path) -> Structure:
+    """Read a structure in any format that pymatgen knows."""
+    from pymatgen.core import Structure
+
+    try:
+        return Structure.from_file(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except Exception as error:  # each format's parser raises what it likes
+        raise InputError(f"{path}: not a structure that pymatgen reads ({error}); give a CIF or POSCAR file") from None
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))

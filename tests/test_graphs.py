@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pymatgen.core import Composition, Lattice, Structure
+
+from bandgaps import graphs
+from bandgaps.errors import InputError
+from bandgaps.graphs import Graphs
+
+CUTOFF = 4.0
+
+
+def diamond(element: str = "Si", a: float = 5.431) -> Structure:
+    return Structure.from_spacegroup("Fd-3m", Lattice.cubic(a), [element], [[0, 0, 0]])
+
+
+@st.composite
+def structures(draw: st.DrawFn) -> Structure:
+    """Random crystals of one to four atoms, dense enough that no atom is alone."""
+    lengths = [draw(st.floats(2.5, 3.8)) for _ in range(3)]
+    angles = [draw(st.floats(70, 110)) for _ in range(3)]
+    sites = draw(st.lists(st.tuples(*[st.floats(0, 1, exclude_max=True)] * 3), min_size=1, max_size=4))
+    elements = [draw(st.sampled_from(["Si", "O", "Na", "Pu"])) for _ in sites]
+    return Structure(Lattice.from_parameters(*lengths, *angles), elements, sites)
+
+
+def bonds_by_hand(structure: Structure, cutoff: float) -> list[tuple[int, int, float]]:
+    """All pairs of atoms and of their images in the cells around, by definition."""
+    reach = [int(np.ceil(cutoff / height)) + 1 for height in 1 / np.linalg.norm(structure.lattice.inv_matrix, axis=0)]
+    images = np.array(list(product(*(range(-n, n + 1) for n in reach)))) @ structure.lattice.matrix
+    found = []
+    for i, j in product(range(len(structure)), repeat=2):
+        distances = np.linalg.norm(structure[j].coords + images - structure[i].coords, axis=1)
+        found += [(i, j, d) for d in distances if (1e-8 if i == j else -1) < d <= cutoff]
+    return sorted(found)
+
+
+@given(structures())
+def test_bonds_are_all_pairs_within_the_cutoff(structure: Structure) -> None:
+    built = graphs.build([structure], CUTOFF)
+    found = sorted(zip(built.first.tolist(), built.second.tolist(), built.distances.tolist(), strict=True))
+    expected = bonds_by_hand(structure, CUTOFF)
+    if any(abs(d - CUTOFF) < 1e-6 for *_, d in expected):
+        return  # on the sphere itself rounding decides
+    assert len(found) == len(expected)
+    for i in range(len(structure)):
+        for j in range(len(structure)):
+            ours = sorted(d for a, b, d in found if (a, b) == (i, j))
+            np.testing.assert_allclose(ours, sorted(d for a, b, d in expected if (a, b) == (i, j)), atol=1e-5)
+    assert (np.diff(built.first) >= 0).all()
+
+
+def test_silicon_has_four_neighbours_and_twelve_beyond() -> None:
+    built = graphs.build([diamond()], CUTOFF)
+    assert built.atom_counts.tolist() == [8]
+    assert built.bond_counts.tolist() == [8 * (4 + 12)]
+    assert np.sort(built.distances)[0] == pytest.approx(5.431 * np.sqrt(3) / 4, abs=1e-5)
+
+
+def assert_same(one: Graphs, other: Graphs) -> None:
+    for name in ("atomic_numbers", "distances", "first", "second", "atom_offsets", "bond_offsets"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+
+
+@given(st.lists(structures(), min_size=1, max_size=5), st.data())
+def test_selected_rows_are_what_building_them_gives(crystals: list[Structure], data: st.DataObject) -> None:
+    built = graphs.build(crystals, CUTOFF)
+    rows = data.draw(st.lists(st.integers(0, len(crystals) - 1), max_size=7))
+    assert_same(built.select(np.array(rows, dtype=int)), graphs.build([crystals[row] for row in rows], CUTOFF))
+    mask = np.array([row in rows for row in range(len(crystals))])
+    assert_same(
+        built.select(mask), graphs.build([crystal for row, crystal in enumerate(crystals) if mask[row]], CUTOFF)
+    )
+
+
+@given(st.lists(structures(), max_size=6), st.integers(1, 400))
+def test_batches_hold_every_crystal_once_and_few_bonds(crystals: list[Structure], bonds: int) -> None:
+    built = graphs.build(crystals, CUTOFF)
+    batches = list(built.batches(bonds))
+    assert sum(len(batch) for batch in batches) == len(built)
+    assert all(len(batch) == 1 or len(batch.distances) <= bonds for batch in batches)
+    start = 0
+    for batch in batches:
+        assert_same(batch, built.select(np.arange(start, start + len(batch))))
+        start += len(batch)
+
+
+def test_an_isolated_atom_is_named() -> None:
+    lonely = Structure(Lattice.cubic(9), ["Xe"], [[0, 0, 0]])
+    with pytest.raises(InputError, match=r"structure 1 \(Xe1\): atom 0 \(Xe\) has no neighbour within 4 Å; leave"):
+        graphs.build([diamond(), lonely], CUTOFF)
+    half = Structure(Lattice.cubic(20), ["C", "O", "Ar"], np.array([[0, 0, 0], [0.05, 0, 0], [0.5, 0.5, 0.5]]))
+    with pytest.raises(InputError, match=r"half\.cif: atom 2 \(Ar\)"):
+        graphs.build([half], CUTOFF, ["half.cif"])
+
+
+def test_a_shared_site_is_named() -> None:
+    alloy = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.5), [Composition({"Si": 0.5, "Ge": 0.5})], [[0, 0, 0]])
+    with pytest.raises(InputError, match=r"alloy\.cif: a site is shared .*ordered structures"):
+        graphs.build([alloy], CUTOFF, ["alloy.cif"])
+
+
+def test_no_structures_make_empty_graphs() -> None:
+    built = graphs.build([], CUTOFF)
+    assert len(built) == 0
+    assert len(built.select(np.zeros(0, dtype=int))) == 0
+
+
+def test_the_cache_is_read_and_not_built_again(tmp_path: Path) -> None:
+    crystals = [diamond(), diamond("Ge", 5.658)]
+    assert_same(graphs.cached(crystals, CUTOFF, tmp_path), graphs.build(crystals, CUTOFF))
+    (file,) = tmp_path.glob("*.npz")
+    with np.load(file) as content:
+        arrays = dict(content)
+    np.savez(file, **{**arrays, "distances": arrays["distances"] + 1})
+    assert graphs.cached(crystals, CUTOFF, tmp_path).distances.min() > 3.3
+
+
+@pytest.mark.parametrize("damage", [lambda whole: whole[:200], lambda whole: b"", lambda whole: b"PK" + whole[40:]])
+def test_a_damaged_cache_is_built_again(tmp_path: Path, damage: object) -> None:
+    built = graphs.cached([diamond()], CUTOFF, tmp_path)
+    (file,) = tmp_path.glob("*.npz")
+    file.write_bytes(damage(file.read_bytes()))  # type: ignore[operator]
+    assert_same(graphs.cached([diamond()], CUTOFF, tmp_path), built)
+    assert_same(graphs.cached([diamond()], CUTOFF, tmp_path), built)
+
+
+def test_another_crystal_or_cutoff_has_another_cache(tmp_path: Path) -> None:
+    moved = diamond().translate_sites([0], [0.01, 0, 0])
+    for number, (crystal, cutoff) in enumerate(
+        [(diamond(), 4.0), (diamond(), 5.0), (diamond("Ge"), 4.0), (diamond(a=5.5), 4.0), (moved, 4.0)], start=1
+    ):
+        assert_same(graphs.cached([crystal], cutoff, tmp_path), graphs.build([crystal], cutoff))
+        assert len(list(tmp_path.glob("*.npz"))) == number
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert len(graphs.cached([diamond()], CUTOFF, tmp_path / "file")) == 1
