@@ -31,7 +31,7 @@ FIDELITIES = ("pbe", "gllbsc", "hse", "experiment")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw the two figures and print the table."""
     options = parser().parse_args(arguments)
-    from bandgaps import experiment, megnet
+    from bandgaps import experiment
     from bandgaps.files import write_json
 
     system = experiment.parse_system(options.system)
@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not all(constants > 0):
         known = ", ".join(experiment.DIAMOND)
         raise InputError(f"--system: no diamond lattice constant known for {'-'.join(system)}; choose two of {known}")
+    from bandgaps import megnet
+
     model = megnet.load(options.model)
     found = enumerate_orderings(system, options)
     metrics: dict[str, Any] = {"model": str(options.model), "fidelity": options.fidelity, "orderings": len(found)}

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import SAMPLE, SHARED, needs_shared
+from hypothesis import given
+from hypothesis import strategies as st
+from matminer.utils.io import load_dataframe_from_json, store_dataframe_as_json
+from pymatgen.core import Lattice, Structure
+
+from bandgaps import dataset
+from bandgaps.errors import InputError
+
+SILICON = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.431), ["Si"], [[0, 0, 0]])
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    columns = {
+        "material_id": ["a", "b", "c", "d"],
+        "formula": ["Si", "Si", "SiC", "Ne"],
+        "structure": [
+            SILICON,
+            Structure(Lattice.cubic(3), ["Si"], [[0, 0, 0]]),
+            Structure(Lattice.cubic(3), ["Si", "C"], [[0, 0, 0], [0.5, 0.5, 0.5]]),
+            Structure(Lattice.cubic(4.2), ["Ne"], [[0, 0, 0]]),
+        ],
+        "energy_per_atom": [-5.4, -5.0, -6.0, -1.0],
+        "band_gap": [0.61, 0.0, 1.4, 11.0],
+        "band_gap_hse": [1.2, np.nan, 2.3, np.nan],
+    }
+    return pd.DataFrame(columns)
+
+
+def same(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    return one.equals(other) or bool(
+        (one.columns == other.columns).all() and all(one[c].equals(other[c]) or (one[c] == other[c]).all() for c in one)
+    )
+
+
+@pytest.mark.parametrize("name", ["t.json.gz", "t.json"])
+def test_a_table_comes_back(table: pd.DataFrame, tmp_path: Path, name: str) -> None:
+    dataset.write(table, tmp_path / name)
+    assert same(dataset.read(tmp_path / name), table)
+    assert same(dataset.read(tmp_path / name, structures=False), table.drop(columns="structure"))
+
+
+def test_matminer_reads_what_we_write_and_we_what_it_writes(table: pd.DataFrame, tmp_path: Path) -> None:
+    dataset.write(table, tmp_path / "ours.json.gz")
+    assert same(load_dataframe_from_json(str(tmp_path / "ours.json.gz"), pbar=False), table)
+    store_dataframe_as_json(table, str(tmp_path / "theirs.json.gz"), compression="gz", pbar=False)
+    assert same(dataset.read(tmp_path / "theirs.json.gz"), table)
+
+
+def test_bare_nan_is_no_part_of_a_name(tmp_path: Path) -> None:
+    text = '{"index": [0, 1], "columns": ["formula", "band_gap"], "data": [["NaN3", NaN], ["Na, NaN, Na", -Infinity]]}'
+    (tmp_path / "t.json").write_text(text)
+    table = dataset.read(tmp_path / "t.json")
+    assert table["formula"].tolist()[0] == "NaN3"
+    assert table["band_gap"].isna().all()
+
+
+def test_equal_tables_are_equal_files(table: pd.DataFrame, tmp_path: Path) -> None:
+    dataset.write(table, tmp_path / "a.json.gz")
+    dataset.write(dataset.read(tmp_path / "a.json.gz"), tmp_path / "b.json.gz")
+    assert (tmp_path / "a.json.gz").read_bytes() == (tmp_path / "b.json.gz").read_bytes()
+
+
+@given(st.data())
+def test_a_truncated_table_is_refused(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    whole = SAMPLE.read_bytes()
+    path = tmp_path_factory.mktemp("half") / "half.json.gz"
+    path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 9))])
+    with pytest.raises(InputError, match=r"half\.json\.gz: "):
+        dataset.read(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "damaged"),
+        (b"[]", "not a table"),
+        (b'{"a": 1}', "not a table"),
+        (b'{"index": [], "columns": ["formula"], "data": []}', "no rows"),
+        (b'{"index": [0], "columns": ["name"], "data": [["Si"]]}', "no column formula; it has name"),
+        (b'{"index": [0], "columns": ["formula"], "data": [["Si", 1]]}', "not a table"),
+        (b'{"index": [0], "columns": ["formula", "structure"], "data": [["Si", {}]]}', "row 0: column structure"),
+        (b'{"index": [0], "columns": ["formula", "structure"], "data": [["Si", null]]}', "row 0: column structure"),
+    ],
+)
+def test_what_is_no_table_is_named(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "t.json").write_bytes(content)
+    with pytest.raises(InputError, match=words) as caught:
+        dataset.read(tmp_path / "t.json")
+    assert "t.json: " in str(caught.value)
+
+
+def test_a_missing_table_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file; write it with query"):
+        dataset.read(tmp_path / "t.json.gz")
+    with pytest.raises(InputError, match="a folder"):
+        dataset.read(tmp_path)
+
+
+def test_rows_without_target_are_counted_and_named(table: pd.DataFrame) -> None:
+    assert dataset.target_values(table, "band_gap", "t").tolist() == [0.61, 0.0, 1.4, 11.0]
+    with pytest.raises(InputError, match="2 of 4 rows have no number in column band_gap_hse, first row 1"):
+        dataset.target_values(table, "band_gap_hse", "t")
+    with pytest.raises(InputError, match="no column density"):
+        dataset.target_values(table, "density", "t")
+
+
+def test_the_account_belongs_to_the_table_it_was_written_for(table: pd.DataFrame, tmp_path: Path) -> None:
+    path = tmp_path / "t.json.gz"
+    dataset.write(table, path)
+    dataset.write_meta(path, {"target": "band_gap"})
+    assert json.loads((tmp_path / "t.meta.json").read_text())["target"] == "band_gap"
+    assert dataset.read_meta(path)["target"] == "band_gap"
+    dataset.write(table.iloc[:2], path)
+    assert dataset.read_meta(path) == {}
+
+
+def test_metals_are_rows_without_gap_whatever_the_target(table: pd.DataFrame) -> None:
+    assert dataset.is_metal(table).tolist() == [False, True, False, False]
+    assert dataset.is_metal(table, "energy_per_atom").tolist() == [False, True, False, False]
+
+
+def test_cleaning_keeps_the_lowest_polymorph_and_nothing_that_comes_apart(table: pd.DataFrame) -> None:
+    cleaned, steps = dataset.clean(table, "band_gap")
+    assert cleaned["material_id"].tolist() == ["a", "c"]
+    assert [step.rows for step in steps] == [3, 2]
+
+
+def test_cleaning_averages_where_no_energy_is_known(table: pd.DataFrame) -> None:
+    cleaned, _ = dataset.clean(table[["formula", "band_gap"]], "band_gap")
+    assert dict(zip(cleaned["formula"], cleaned["band_gap"], strict=True)) == {"Si": 0.305, "SiC": 1.4, "Ne": 11.0}
+
+
+@pytest.mark.parametrize(("constant", "isolated"), [(3.99, False), (4.01, True)])
+def test_periodic_images_are_neighbours(constant: float, isolated: bool) -> None:
+    assert dataset.has_isolated_atom(Structure(Lattice.cubic(constant), ["Ne"], [[0, 0, 0]])) is isolated
+
+
+@needs_shared
+def test_isolated_atoms_are_those_pymatgen_finds_alone() -> None:
+    text = gzip.decompress((SHARED / "mp-2019.json.gz").read_bytes())
+    start = text.index(b'"data": [[') + len(b'"data": [')
+    for line in text[start : start + 2_000_000].split(b'], ["mp-')[:-1]:
+        structure = Structure.from_dict(json.loads(line[line.index(b"{") : line.rindex(b"}") + 1]))
+        alone = any(len(neighbours) == 0 for neighbours in structure.get_all_neighbors(dataset.ISOLATION_CUTOFF))
+        assert dataset.has_isolated_atom(structure) is alone
+
+
+@given(st.lists(st.booleans(), min_size=30, max_size=400), st.integers(0, 2**32))
+def test_the_split_is_80_to_20_among_metals_and_among_others(metals: list[bool], seed: int) -> None:
+    metal = np.array(metals)
+    parts = dataset.split(metal, seed)
+    assert set(parts) <= {"train", "validation", "test"}
+    for stratum in (metal, ~metal):
+        rows = stratum.sum()
+        tests = (parts[stratum] == "test").sum()
+        assert abs(tests - 0.2 * rows) <= 0.5
+        assert abs((parts[stratum] == "validation").sum() - 0.1 * (rows - tests)) <= 0.5
+    assert (parts == dataset.split(metal, seed)).all()
+
+
+def test_another_seed_is_another_split() -> None:
+    metal = np.zeros(100, dtype=bool)
+    assert (dataset.split(metal, 0) != dataset.split(metal, 1)).any()

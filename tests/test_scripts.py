@@ -1,0 +1,72 @@
+"""What all five scripts owe their users: help at once, and one clear line when something is wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers import ROOT, SAMPLE, Script, assert_failed
+
+SCRIPTS = ["query.py", "composition.py", "explore_composition.py", "structure.py", "explore_structure.py"]
+HEAVY = ["tensorflow", "keras", "sklearn", "pymatgen", "matminer", "mp_api", "matplotlib", "pandas", "scipy", "icet"]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_help_shows_every_flag_with_its_meaning(script: Script, name: str) -> None:
+    result = script(name, "--help")
+    assert result.returncode == 0
+    assert result.stdout.startswith(f"usage: {name}")
+    assert f"python {name}" in result.stdout
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_help_imports_nothing_heavy(name: str) -> None:
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.argv = [{name!r}, '--help']\n"
+        f"import {Path(name).stem} as script\n"
+        "try:\n    script.main()\nexcept SystemExit:\n    pass\n"
+        f"print('loaded:', *(name for name in {HEAVY!r} if name in sys.modules))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "loaded:"
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_an_unknown_flag_is_bad_usage(script: Script, name: str) -> None:
+    result = script(name, "--nonsense")
+    assert result.returncode == 2
+    assert "--nonsense" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["composition.py", "structure.py"])
+def test_a_missing_table_is_bad_input(script: Script, name: str) -> None:
+    assert_failed(script(name, "--data", "nowhere.json.gz"), 2, "nowhere.json.gz", "no such file", "query.py")
+
+
+@pytest.mark.parametrize("name", ["composition.py", "structure.py"])
+def test_a_half_written_table_is_bad_input(script: Script, name: str, tmp_path: Path) -> None:
+    (tmp_path / "half.json.gz").write_bytes(SAMPLE.read_bytes()[:5000])
+    assert_failed(script(name, "--data", "half.json.gz"), 2, "half.json.gz", "half-written")
+
+
+@pytest.mark.parametrize("name", ["composition.py", "structure.py"])
+def test_a_missing_target_is_bad_input(script: Script, name: str) -> None:
+    assert_failed(script(name, "--data", SAMPLE, "--target", "magic"), 2, "no column magic", "band_gap_gllbsc")
+
+
+@pytest.mark.parametrize("name", ["composition.py", "structure.py"])
+def test_rows_without_target_are_bad_input(script: Script, name: str) -> None:
+    result = script(name, "--data", SAMPLE, "--target", "band_gap_gllbsc")
+    assert_failed(result, 2, "no number in column band_gap_gllbsc", "--drop-missing")
+
+
+@pytest.mark.parametrize("arguments", [["explore_composition.py"], ["composition.py", "--predict", "Si"]])
+def test_without_a_trained_forest_the_way_to_one_is_named(script: Script, arguments: list[str]) -> None:
+    assert_failed(script(*arguments), 2, "composition-", "no model there", "train one first")
+
+
+@pytest.mark.parametrize("name", ["explore_composition.py", "explore_structure.py"])
+def test_a_system_of_no_elements_is_bad_usage(script: Script, name: str) -> None:
+    assert_failed(script(name, "--system", "Si-Xx"), 2, "--system", "Si-Xx")
