@@ -91,7 +91,7 @@ def find_rows(source: str, arguments: argparse.Namespace, filters: Filters) -> S
         return sources.from_file(arguments.input)
     key = materials_project.find_key() if source != "sample" else None
     if key:
-        print("source: the Materials Project")
+        print("source: the Materials Project", flush=True)
         cache = arguments.output.parent / f".{dataset.stem(arguments.output)}.download"
         return sources.from_materials_project(arguments.target, filters, key, cache)
     if source == "mp":

@@ -115,7 +115,7 @@ def download(query: Query, key: str, cache: Path) -> Download:
     with _quiet():
         _require_numeric_field(query.target)
         server = _Server(key)
-        version = server.database_version()
+        version = server.version
         steps = server.count(query)
         folder = _open_folder(cache, query, version, server.endpoint)
         ids = _ids(folder, server, query, expected=steps[-1].rows)
@@ -136,15 +136,19 @@ class _Server:
     """The official client, with words for what goes wrong and patience for what may pass."""
 
     def __init__(self, key: str) -> None:
-        from mp_api.client import MPRester
-        from mp_api.client.core.settings import MAPI_CLIENT_SETTINGS
-        from mp_api.client.core.utils import validate_endpoint
+        try:
+            from mp_api.client import MPRester
+            from mp_api.client.core.settings import MAPI_CLIENT_SETTINGS
+            from mp_api.client.core.utils import validate_endpoint
+        except ValueError as error:
+            raise InputError(f"the client's settings, variables MPRESTER_...: {error}; correct them") from None
 
         self.key = key
         self.retries: int = MAPI_CLIENT_SETTINGS.MAX_RETRIES
         # The client itself tries 429, 502 and 504 again within a second; what still fails then needs longer.
         self.wait: float = 10 * MAPI_CLIENT_SETTINGS.BACKOFF_FACTOR
         self.endpoint: str = validate_endpoint(os.environ.get("MP_API_ENDPOINT"))
+        self.version = self.database_version()
 
         def client(mute_progress_bars: bool) -> MPRester:
             return MPRester(
@@ -179,7 +183,7 @@ class _Server:
         def heartbeat() -> str:
             response = requests.get(f"{self.endpoint}heartbeat", timeout=TIMEOUT)
             if not response.ok:
-                raise ConnectionError(f"status code {response.status_code} with message: {response.text}")
+                raise ConnectionError(f"{response.text[:200]}: heartbeat answered {response.status_code}")
             return str(response.json()["db_version"])
 
         return self.ask(heartbeat)
@@ -406,17 +410,17 @@ def _read_chunk(path: Path, ids: list[str]) -> list[dict[str, Any]] | None:
 def _table(folder: Path, query: Query, ids: list[str]) -> pd.DataFrame:
     from pymatgen.core import Structure
 
-    rows = []
+    def build(document: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return document | {"structure": Structure.from_dict(document["structure"])}
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            name = document["material_id"]
+            raise RunError(
+                f"the Materials Project's structure of {name} is not one of pymatgen's ({error!r})"
+            ) from None
+
     with no_garbage_collection():
-        for path, part in _chunks(folder, ids):
-            rows += _read_chunk(path, part) or []
-        for row in rows:
-            try:
-                row["structure"] = Structure.from_dict(row["structure"])
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                raise RunError(
-                    f"the Materials Project's structure of {row['material_id']} is not one of pymatgen's ({error!r})"
-                ) from None
+        rows = [build(one) for path, part in _chunks(folder, ids) for one in _read_chunk(path, part) or []]
     if len(rows) != len(ids):
         raise RunError(f"{folder}: chunks went missing while they were read; run the same command again")
     return pd.DataFrame(rows, columns=_fields(query)).rename(columns={"formula_pretty": "formula"})

@@ -28,6 +28,7 @@ class Server(ThreadingHTTPServer):
 
     Attributes:
         database_version: what the heartbeat says.
+        heartbeat_status: and the status it says it with.
         trouble: called with the parameters of each request to the summary; a name from `TROUBLES` or None.
         requests: parameters of each request to the summary, in order.
     """
@@ -39,6 +40,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.documents = documents
         self.database_version = "2025.09.25"
+        self.heartbeat_status = 200
         self.trouble: Callable[[dict[str, str]], str | None] = lambda parameters: None
         self.requests: list[dict[str, str]] = []
 
@@ -70,12 +72,14 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         url = urlsplit(self.path)
         parameters = {name: values[0] for name, values in parse_qs(url.query).items()}
-        if url.path == "/heartbeat":
+        if url.path == "/heartbeat" and self.server.heartbeat_status == 200:
             version = {"version": "0.86.4", "db_version": self.server.database_version}
             self.reply(200, {"status": "OK", **version, "access_controlled_batch_ids": ["gnome_r2scan_statics"]})
         elif url.path == "/materials/summary/":
             self.server.requests.append(parameters)
             self.summary(parameters, self.server.trouble(parameters))
+        elif url.path == "/heartbeat" and self.server.heartbeat_status == 403:
+            self.reply(403, {"message": "Forbidden"})
         else:
             self.reply(404, {"message": "no Route matched with those values"})
 
