@@ -32,6 +32,7 @@ data/.asked: FORCE
 
 $(DATA): data/.asked data/sample/sample.json.gz query.py bandgaps/sources.py bandgaps/dataset.py | .venv/installed
 	$(RUN) query.py --source $(SOURCE) --target $(TARGET) --output $@
+	@mkdir -p data/metrics && cp data/bandgaps.meta.json data/metrics/table.json
 
 $(FOREST): $(DATA) composition.py bandgaps/forest.py bandgaps/learning.py bandgaps/magpie.py | .venv/installed
 	$(RUN) composition.py --data $(DATA)
@@ -55,6 +56,7 @@ WEIGHTS ?= Bandgap_MP_2018
 
 full: | .venv/installed
 	$(RUN) query.py --source file --input $(TABLE) --output data/full/bandgaps.json.gz
+	@mkdir -p data/metrics/full && cp data/full/bandgaps.meta.json data/metrics/full/table.json
 	$(RUN) composition.py --data data/full/bandgaps.json.gz --models data/full/models --figures data/full/figures \
 		--metrics data/metrics/full
 	$(RUN) explore_composition.py --models data/full/models --figures data/full/figures --metrics data/metrics/full

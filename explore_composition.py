@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         figures.composition_sweep(path, table, known(system, training), system, label)
         results[name] = report(name, table, system)
         print(f"wrote {path}, .png and .csv")
+    results |= references(system)
     write_json(results, options.metrics / "alloy-composition.json")
 
 
@@ -105,6 +106,26 @@ def report(name: str, table: pd.DataFrame, system: System) -> dict[str, float | 
     if deviation == deviation:
         print(f"mean absolute deviation from the measured curve: {deviation:.3f} eV")
     return {**results, "mean_absolute_deviation": deviation if deviation == deviation else None}
+
+
+def references(system: System) -> dict[str, dict[str, float | None]]:
+    """The measured curve, and the straight line between its ends, as `report` gives the models' (eV)."""
+    import numpy as np
+
+    from bandgaps import experiment
+
+    x = np.arange(STEPS + 1) / STEPS
+    measured = experiment.gap(system, x)
+    if np.isnan(measured).any():
+        return {}
+    curves = {"measured": measured, "straight-line": measured[0] + (measured[-1] - measured[0]) * x}
+    return {
+        name: {
+            **{f"{each:g}": float(curve[round(each * STEPS)]) for each in PRINTED},
+            "mean_absolute_deviation": float(np.abs(curve - measured).mean()),
+        }
+        for name, curve in curves.items()
+    }
 
 
 if __name__ == "__main__":
