@@ -18,13 +18,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from bandgaps import dataset, materials_project, sources
 from bandgaps.errors import InputError, exit_code
-from bandgaps.sources import Filters, Source
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bandgaps.dataset import Step
+    from bandgaps.sources import Filters, Source
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -86,6 +88,8 @@ def check_paths(source: str, given: Path | None, output: Path) -> None:
 
 def find_rows(source: str, arguments: argparse.Namespace, filters: Filters) -> Source:
     """Read or fetch the rows, and say from where."""
+    from bandgaps import dataset, materials_project, sources
+
     if source == "file":
         print(f"source: {arguments.input}")
         return sources.from_file(arguments.input)
@@ -104,10 +108,10 @@ def find_rows(source: str, arguments: argparse.Namespace, filters: Filters) -> S
     return sources.from_sample()
 
 
-def account(
-    rows: Source, table: pd.DataFrame, steps: list[dataset.Step], arguments: argparse.Namespace
-) -> dict[str, Any]:
+def account(rows: Source, table: pd.DataFrame, steps: list[Step], arguments: argparse.Namespace) -> dict[str, Any]:
     """How the table came about, for the meta file."""
+    from bandgaps import dataset
+
     metal = dataset.is_metal(table, arguments.target)
     return {
         "source": rows.kind,
@@ -147,11 +151,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the script."""
     given = parse_arguments(arguments)
     check_paths(given.source, given.input, given.output)
+
+    from bandgaps import dataset, sources
+
     try:
         systems = sources.chemical_systems(given.chemsys) if given.chemsys else ()
     except ValueError as error:
         raise InputError(f"--chemsys {given.chemsys}: {error}") from None
-    filters = Filters(systems, given.max_energy_above_hull, given.drop_missing)
+    filters = sources.Filters(systems, given.max_energy_above_hull, given.drop_missing)
     rows = find_rows(given.source, given, filters)
     table, steps = sources.prepare(rows, given.target, filters, given.seed)
     meta = account(rows, table, steps, given)
