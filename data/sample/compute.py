@@ -333,11 +333,15 @@ SYMMETRY_COST = {"hcp": 3.0, "wurtzite": 3.0}  # hexagonal cells have fewer symm
 
 
 def queue(waiting: list[Crystal], known: list[tuple[Crystal, float]]) -> list[Crystal]:
-    """Small cells first, and likely insulators and likely metals by turns, so that any early stop leaves both."""
+    """Cells of few atoms and little space first, since they are cheap.
+
+    Likely insulators and likely metals come by turns, so that any early stop leaves both.
+    """
     costs = {}
     for crystal, a in zip(waiting, expected_lattice_constants(known, waiting), strict=True):
-        volume = abs(np.linalg.det(PROTOTYPES[crystal.prototype].lattice(a)))
-        costs[crystal] = float(volume) * SYMMETRY_COST.get(crystal.prototype, 1.0)
+        prototype = PROTOTYPES[crystal.prototype]
+        volume = abs(float(np.linalg.det(prototype.lattice(a))))
+        costs[crystal] = len(prototype.sites) * volume**0.5 * SYMMETRY_COST.get(crystal.prototype, 1.0)
     ranked: list[tuple[float, Crystal]] = []
     for ionic in (True, False):
         kind = sorted((crystal for crystal in waiting if crystal.ionic == ionic), key=lambda c: costs[c])
