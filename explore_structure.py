@@ -19,7 +19,7 @@ from bandgaps.errors import InputError, exit_code
 
 if TYPE_CHECKING:
     import pandas as pd
-    from pymatgen.core import Structure
+    from pymatgen.core import Composition, Structure
 
     from bandgaps.alloys import Ordering
     from bandgaps.megnet import Model
@@ -39,18 +39,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not all(constants > 0):
         known = ", ".join(experiment.DIAMOND)
         raise InputError(f"--system: no diamond lattice constant known for {'-'.join(system)}; choose two of {known}")
+    wanted = [read_composition(formula, system) for formula in options.composition or []]
+    found = enumerate_orderings(system, options)
     from bandgaps import megnet
 
     model = megnet.load(options.model)
-    found = enumerate_orderings(system, options)
     metrics: dict[str, Any] = {"model": str(options.model), "fidelity": options.fidelity, "orderings": len(found)}
     for name, scale in (("disordered-structures", False), ("disordered-structures-scaled", True)):
         points = predict_orderings(model, found, system, scale, options.fidelity)
         metrics["scaled" if scale else "unscaled"] = draw(points, system, options.figures, name, scale)
-    if options.composition:
-        metrics["compositions"] = [
-            predict_composition(model, formula, system, options) for formula in options.composition
-        ]
+    metrics["compositions"] = [predict_composition(model, each, system, options) for each in wanted]
     write_json(metrics, options.metrics / "alloy.json")
     print(f"wrote two PDFs to {options.figures}/ and {options.metrics / 'alloy.json'}")
 
@@ -156,26 +154,39 @@ def draw(points: pd.DataFrame, system: System, folder: Path, name: str, scale: b
     return {key: float(value) if value == value else None for key, value in deviations.items()}
 
 
-def predict_composition(model: Model, formula: str, system: System, options: argparse.Namespace) -> dict[str, Any]:
-    """Print the gap of a quasirandom cell of this composition beside those of the two elements, and return it."""
+def read_composition(formula: str, system: System) -> Composition:
+    """Read one of --composition."""
     from pymatgen.core import Composition
 
-    from bandgaps import alloys, experiment
+    from bandgaps import alloys
 
     try:
         composition = Composition(formula)
     except ValueError as error:
         raise InputError(f"--composition: cannot read {formula!r} ({error}); write it as in Si49Ge51") from None
+    alloys.check_composition(composition, system)
+    return composition
+
+
+def predict_composition(
+    model: Model, composition: Composition, system: System, options: argparse.Namespace
+) -> dict[str, Any]:
+    """Print the gap of a quasirandom cell of this composition beside those of the two elements, and return it."""
+    from pymatgen.core import Composition
+
+    from bandgaps import alloys, experiment
+
+    formula = composition.formula.replace(" ", "")
     a, b = system
     parent = alloys.diamond(a, float(experiment.lattice_constant(system, 0)))
     wanted = [Composition(a), composition, Composition(b)]
     cells = [alloys.special_quasirandom_structure(parent, each, system, options.seed) for each in wanted]
     gaps, std = predict(model, cells, system, True, options.fidelity)
     print(f"\n{'crystal':>14} {'x_' + b:>7} {'gap (eV)':>9} {'sigma (eV)':>11} {'measured (eV)':>14}")
-    for each, gap, sigma in zip(wanted, gaps, std, strict=True):
+    for name, each, gap, sigma in zip((a, formula, b), wanted, gaps, std, strict=True):
         x = each.get_atomic_fraction(b)
         measured = float(experiment.gap(system, x))
-        print(f"{each.formula.replace(' ', ''):>14} {x:7.3f} {gap:9.3f} {sigma:11.3f} {measured:14.3f}")
+        print(f"{name:>14} {x:7.3f} {gap:9.3f} {sigma:11.3f} {measured:14.3f}")
     between = min(gaps[0], gaps[2]) <= gaps[1] <= max(gaps[0], gaps[2])
     print(f"{formula} lies {'between' if between else 'outside'} the predicted gaps of {a} and {b}")
     x = composition.get_atomic_fraction(b)

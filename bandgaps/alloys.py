@@ -295,17 +295,23 @@ def special_quasirandom_structure(
     Raises:
         InputError: the composition has other elements, or fractional amounts.
     """
+    check_composition(composition, elements)
+    amounts = np.array([composition[element] for element in elements])
+    atoms = _quasirandom_size(int(amounts.sum()), len(parent))
+    if not amounts.all():
+        pure = elements[int(np.argmax(amounts))]
+        return Structure(parent.lattice, [pure] * len(parent), parent.frac_coords)
+    return _annealed(parent, elements, atoms // len(parent), float(amounts[1] / amounts.sum()), seed)
+
+
+def check_composition(composition: Composition, elements: tuple[str, str]) -> None:
+    """Raise InputError if this is not a whole number of atoms of the two elements and no others."""
     amounts = np.array([composition[element] for element in elements])
     if set(composition.as_dict()) - set(elements) or not amounts.any() or np.any(amounts != np.round(amounts)):
         raise InputError(
             f"--composition: {composition.formula} is not a whole number of {' and '.join(elements)} atoms; "
             f"write it as in {elements[0]}49{elements[1]}51"
         )
-    atoms = _quasirandom_size(int(amounts.sum()), len(parent))
-    if not amounts.all():
-        pure = elements[int(np.argmax(amounts))]
-        return Structure(parent.lattice, [pure] * len(parent), parent.frac_coords)
-    return _annealed(parent, elements, atoms // len(parent), float(amounts[1] / amounts.sum()), seed)
 
 
 def _quasirandom_size(atoms: int, basis: int) -> int:

@@ -27,7 +27,7 @@ def table() -> pd.DataFrame:
         "structure": [
             SILICON,
             Structure(Lattice.cubic(3), ["Si"], [[0, 0, 0]]),
-            Structure(Lattice.cubic(3), ["Si", "C"], [[0, 0, 0], [0.5, 0.5, 0.5]]),
+            Structure(Lattice.cubic(3), ["Si", "C"], [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]]),
             Structure(Lattice.cubic(4.2), ["Ne"], [[0, 0, 0]]),
         ],
         "energy_per_atom": [-5.4, -5.0, -6.0, -1.0],
