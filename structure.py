@@ -135,9 +135,11 @@ def model_folder(options: argparse.Namespace, target: str) -> Path:
 
 def load(options: argparse.Namespace, target: str) -> tuple[Model, str]:
     """The model that --weights names, else the one trained for this target; and its name."""
+    name = options.weights or model_folder(options, target)
+    if not options.weights and not name.is_dir():
+        raise InputError(f"{name}: no model there; train one with structure.py, or name another with --weights")
     from bandgaps import megnet, published
 
-    name = options.weights or model_folder(options, target)
     return megnet.load(name, options.published, options.published_url or published.URL), Path(name).name
 
 

@@ -7,7 +7,8 @@ is an ensemble of one or more members, networks of one architecture with weights
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from itertools import pairwise
@@ -16,16 +17,29 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # start-up notes about the processor say nothing about a run,
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # nor does the one that this default is on, silent once asked for
-
-import keras
-from keras import ops
-
 from bandgaps import models, published
 from bandgaps.errors import InputError
 from bandgaps.graphs import Graphs
+
+
+@contextmanager
+def _no_stderr() -> Iterator[None]:
+    """Silence what compiled code writes there; TensorFlow's notes on starting up come before it can be told not to."""
+    kept = os.dup(2)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors and nothing less
+with _no_stderr():
+    import keras
+    from keras import ops
 
 KIND = "megnet"
 BONDS_A_BATCH = 20_000  # in prediction; small enough for the processor's cache, large enough to keep it busy

@@ -176,7 +176,7 @@ class _Trainer:
         if wrong * self.std < min((row["validation_mae"] for row in self.history), default=np.inf):
             self.best = self.now()
         values = (self.member, epoch + 1, loss, error * self.std, wrong * self.std)
-        self.history.append(dict(zip(COLUMNS, values, strict=True)))
+        self.history.append(dict(zip(COLUMNS, map(float, values), strict=True)))
 
     def progress(self) -> str:
         """What the last epoch brought, on one line."""

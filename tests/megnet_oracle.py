@@ -54,7 +54,7 @@ def predict(model: Any, structures: list[Structure]) -> np.ndarray:
 
 
 def write_random(path: str) -> Any:
-    """Write a model with random weights, biases included, and a scaled target; megnet cannot reload what it has saved."""
+    """Write a model with random weights, biases included, and a scaled target; megnet cannot reload what it saves."""
     fidelities = {"ngvocal": 4, "global_embedding_dim": 16} if "fidelity" in Path(path).name else {"nfeat_global": 2}
     model = MEGNetModel(
         nfeat_edge=100,

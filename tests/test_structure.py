@@ -1,0 +1,197 @@
+"""structure.py as a user runs it, and killed as a user's machine may do it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import ROOT, SAMPLE, Script, assert_failed
+from pymatgen.core import Lattice, Structure
+
+import structure
+from bandgaps import dataset, graphs, megnet
+from bandgaps.errors import InputError
+
+FLAGS = ["--data", "table.json.gz", "--epochs", "6", "--patience", "6", "--members", "2", "--batch-size", "16"]
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eighty crystals of the sample, split."""
+    path = tmp_path_factory.mktemp("table") / "table.json.gz"
+    rows = dataset.clean(dataset.read(SAMPLE), "band_gap")[0].iloc[:80].reset_index(drop=True)
+    dataset.write(rows.assign(split=dataset.split(dataset.is_metal(rows), 3)), path)
+    return path
+
+
+def run(folder: Path, *arguments: object) -> None:
+    """Run the script in this process, which has loaded TensorFlow already, in a folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        structure.main([str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def trained(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the script has trained a model."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "table.json.gz").write_bytes(table.read_bytes())
+    run(folder, *FLAGS)
+    return folder
+
+
+def test_a_trained_model_is_scored_on_the_test_rows(trained: Path) -> None:
+    rows = dataset.read(trained / "table.json.gz")
+    test = rows[rows["split"] == "test"]
+    model = megnet.load(trained / "data/models/megnet-band_gap")
+    assert len(model.members) == 2
+    assert model.card["trained_on"]["rows"] == (rows["split"] == "train").sum()
+    assert model.formulas is not None
+    assert set(model.formulas) == set(rows["formula"][rows["split"] != "test"])
+    predicted, std = model.predict(graphs.build(list(test["structure"]), 4.0))
+
+    error = predicted - test["band_gap"].to_numpy()
+    gapped = test["band_gap"].to_numpy() > 0
+    scores = json.loads((trained / "data/metrics/structure.json").read_text())
+    assert scores["all"]["mae"] == pytest.approx(np.abs(error).mean(), abs=1e-4)
+    assert scores["all"]["n"] == len(test)
+    assert scores["non-metals"]["rmse"] == pytest.approx(np.sqrt((error[gapped] ** 2).mean()), abs=1e-4)
+    assert scores["non-metals"]["n"] == gapped.sum()
+    train_mean = rows["band_gap"][rows["split"] == "train"].mean()
+    assert scores["mean_guess_mae"] == pytest.approx(np.abs(test["band_gap"] - train_mean).mean(), abs=1e-4)
+    assert "trust none" in scores["note"]
+
+    parity = pd.read_csv(trained / "figures/structure-parity.csv")
+    np.testing.assert_allclose(parity["band_gap_predicted"], predicted, atol=1e-4)
+    np.testing.assert_allclose(parity["band_gap_std"], std, atol=1e-4)
+    curve = pd.read_csv(trained / "figures/structure-learning-curve.csv")
+    assert curve.groupby("member")["epoch"].apply(list).tolist() == [[1, 2, 3, 4, 5, 6]] * 2
+    for name in ("structure-parity", "structure-learning-curve"):
+        assert (trained / f"figures/{name}.pdf").read_bytes().startswith(b"%PDF")
+    assert not list(trained.glob("data/models/*.checkpoints"))
+
+
+def test_a_killed_training_goes_on_and_ends_the_same(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "table.json.gz").write_bytes((trained / "table.json.gz").read_bytes())
+    command = [sys.executable, str(ROOT / "structure.py"), *FLAGS]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    checkpoints = tmp_path / "data/models/megnet-band_gap.checkpoints"
+    while not (checkpoints / "member-0.npz").exists():
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (tmp_path / "data/models/megnet-band_gap").exists()
+
+    with pytest.raises(InputError, match=r"other learning_rate\).*--restart"):
+        run(tmp_path, *FLAGS, "--learning-rate", "0.01")
+    done = len(np.load(checkpoints / "member-0.npz")["history"])
+    assert 1 <= done <= 6
+    run(tmp_path, *FLAGS)
+    whole = pd.read_csv(trained / "figures/structure-learning-curve.csv")
+    resumed = pd.read_csv(tmp_path / "figures/structure-learning-curve.csv")
+    pd.testing.assert_frame_equal(resumed, whole, atol=1e-3)
+    built = graphs.build(list(dataset.read(tmp_path / "table.json.gz")["structure"]), 4.0)
+    for one, two in zip(
+        *(megnet.load(folder / "data/models/megnet-band_gap").predict(built) for folder in (trained, tmp_path)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, two, atol=2e-3)
+
+
+def test_restart_begins_anew(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "table.json.gz").write_bytes((trained / "table.json.gz").read_bytes())
+    checkpoints = tmp_path / "model.checkpoints"
+    checkpoints.mkdir()
+    (checkpoints / "training.json").write_text('{"epochs": 99}')
+    flags = [*FLAGS[:2], "--epochs", "1", "--members", "1", "--output", "model"]
+    with pytest.raises(InputError, match="checkpoints of another training"):
+        run(tmp_path, *flags)
+    run(tmp_path, *flags, "--restart")
+    assert (tmp_path / "model/member-0.npz").exists()
+    assert not checkpoints.exists()
+
+
+def test_evaluating_another_table_tells_seen_formulas_from_unseen(trained: Path, tmp_path: Path) -> None:
+    rows = dataset.read(trained / "table.json.gz").drop(columns="split").iloc[:20]
+    dataset.write(rows, tmp_path / "other.json.gz")
+    model = trained / "data/models/megnet-band_gap"
+    run(tmp_path, "--weights", model, "--evaluate", "other.json.gz")
+    scores = json.loads((tmp_path / "data/metrics/structure-other.json").read_text())
+    seen = set(megnet.load(model).formulas.tolist())  # type: ignore[union-attr]
+    assert scores["all"]["n"] == 20
+    assert scores["unseen"]["all"]["n"] == sum(formula not in seen for formula in rows["formula"])
+    assert (tmp_path / "figures/structure-other-parity.pdf").exists()
+
+
+def test_predicting_files(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    silicon = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.431), ["Si"], [[0, 0, 0]])
+    salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.69), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    silicon.to(str(tmp_path / "si.cif"))
+    salt.to(str(tmp_path / "POSCAR"), fmt="poscar")
+    model = trained / "data/models/megnet-band_gap"
+    run(tmp_path, "--weights", model, "--predict", "si.cif", "POSCAR")
+    heading, *lines = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["file", "formula", "megnet-band_gap", "(eV)"]
+    mean, std = megnet.load(model).predict(graphs.build([silicon, salt], 4.0))
+    for line, name, formula, gap, sigma in zip(lines, ("si.cif", "POSCAR"), ("Si", "NaCl"), mean, std, strict=True):
+        found = line.split()
+        assert found[:2] == [name, formula]
+        assert float(found[2]) == pytest.approx(gap, abs=2e-3)
+        assert float(found[4]) == pytest.approx(sigma, abs=2e-3)
+
+
+def test_structure_files_that_cannot_be_used_are_named(trained: Path, tmp_path: Path) -> None:
+    model = trained / "data/models/megnet-band_gap"
+    Structure(Lattice.cubic(9), ["Xe"], [[0, 0, 0]]).to(str(tmp_path / "alone.cif"))
+    (tmp_path / "text.cif").write_text("no crystal")
+    (tmp_path / "empty.cif").write_text("")
+    for name, message in {
+        "alone.cif": r"alone\.cif: atom 0 \(Xe\) has no neighbour",
+        "text.cif": r"text\.cif: not a structure",
+        "empty.cif": r"empty\.cif: not a structure",
+        "nowhere.cif": r"nowhere\.cif: no such file",
+    }.items():
+        with pytest.raises(InputError, match=message):
+            run(tmp_path, "--weights", model, "--predict", name)
+
+
+def test_rows_with_an_isolated_atom_are_named(table: Path, tmp_path: Path) -> None:
+    rows = dataset.read(table).drop(columns="split")
+    alone = Structure(Lattice.cubic(9), ["Xe"], [[0, 0, 0]])
+    rows.loc[80] = {**rows.iloc[0], "formula": "Xe", "structure": alone}
+    dataset.write(rows.assign(split="train"), tmp_path / "table.json.gz")
+    with pytest.raises(InputError, match=r"table\.json\.gz: row 80 \(Xe\): atom 0 \(Xe\) has no neighbour within 4 Å"):
+        run(tmp_path, "--data", "table.json.gz")
+
+
+def test_published_weights_are_no_test(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = trained / "data/models/megnet-band_gap"
+    copy = tmp_path / "model"
+    copy.mkdir()
+    for file in model.iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    card = json.loads((copy / "model.json").read_text())
+    (copy / "model.json").write_text(json.dumps({**card, "published": True}))
+    run(tmp_path, "--data", trained / "table.json.gz", "--weights", copy)
+    assert "no test" in capsys.readouterr().out
+    assert "no test" in json.loads((tmp_path / "data/metrics/structure.json").read_text())["note"]
+
+
+def test_wrong_flags_are_bad_usage(script: Script) -> None:
+    for flags in (["--epochs", "0"], ["--cutoff", "-1"], ["--learning-rate", "nan"], ["--fidelity", "magic"]):
+        result = script("structure.py", *flags)
+        assert result.returncode == 2
+        assert flags[0] in result.stderr
+
+
+def test_without_a_model_the_way_to_one_is_named(script: Script, tmp_path: Path) -> None:
+    Structure(Lattice.cubic(3), ["Si"], [[0, 0, 0]]).to(str(tmp_path / "si.cif"))
+    assert_failed(script("structure.py", "--predict", "si.cif"), 2, "data/models/megnet-band_gap", "train one")

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import SAMPLE
+
+from bandgaps import dataset, graphs, training
+from bandgaps.errors import InputError
+from bandgaps.megnet import Hyperparameters
+from bandgaps.training import Rows, Training
+
+SMALL = Hyperparameters(blocks=1, units=(16, 16, 8), set2set_steps=1)
+QUICK = Training(epochs=4, batch_size=16, learning_rate=3e-3)
+
+
+@cache
+def rows() -> Rows:
+    """Forty crystals of the sample."""
+    table = dataset.read(SAMPLE).iloc[::6].head(40)
+    return Rows(graphs.build(list(table["structure"]), SMALL.cutoff), table["band_gap"].to_numpy())
+
+
+def part(start: int, stop: int) -> Rows:
+    return Rows(rows().graphs.between(start, stop), rows().targets[start:stop])
+
+
+def silent(line: str) -> None:
+    pass
+
+
+def test_training_learns_its_rows_and_keeps_the_best_weights(tmp_path: Path) -> None:
+    settings = replace(QUICK, epochs=100, patience=100)
+    model, history = training.fit(rows(), part(0, 10), SMALL, settings, 1, None, silent)
+    guess = np.mean(np.abs(rows().targets - rows().targets.mean()))
+    predicted, _ = model.predict(rows().graphs)
+    assert np.mean(np.abs(predicted - rows().targets)) < guess / 2
+    best = min(row["validation_mae"] for row in history)
+    assert np.mean(np.abs(predicted - rows().targets)[:10]) == pytest.approx(best, abs=1e-4)
+    assert history[-1]["train_mae"] < history[0]["train_mae"] / 2
+
+
+def test_an_interrupted_ensemble_ends_like_an_uninterrupted_one(tmp_path: Path) -> None:
+    def interrupt(line: str) -> None:
+        if "member 2/2" in line and "epoch 2/" in line:
+            raise StopIteration
+
+    fitted, validated = part(0, 30), part(30, 40)
+    whole, history = training.fit(fitted, validated, SMALL, QUICK, 2, None, silent)
+    every_line = pytest.MonkeyPatch()
+    every_line.setattr(training, "LINE_EVERY", 0.0)
+    with pytest.raises(StopIteration):
+        training.fit(fitted, validated, SMALL, QUICK, 2, tmp_path, interrupt)
+    every_line.undo()
+    lines: list[str] = []
+    resumed, other = training.fit(fitted, validated, SMALL, QUICK, 2, tmp_path, lines.append)
+    assert [(row["member"], row["epoch"]) for row in other] == [(m, e) for m in (0, 1) for e in (1, 2, 3, 4)]
+    assert all("member 1/2" not in line for line in lines)
+    np.testing.assert_allclose([r["loss"] for r in other], [r["loss"] for r in history], rtol=1e-3)
+    for one, two in zip(whole.predict(rows().graphs), resumed.predict(rows().graphs), strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-3)
+    assert resumed.predict(rows().graphs)[1].mean() > 1e-3
+
+
+def test_training_stops_when_validation_gets_no_better() -> None:
+    settings = replace(QUICK, epochs=50, patience=2, loss="huber")
+    opposite = Rows(part(0, 10).graphs, -3 * part(0, 10).targets)
+    _, history = training.fit(rows(), opposite, SMALL, settings, 1, None, silent)
+    errors = [row["validation_mae"] for row in history]
+    assert len(errors) == int(np.argmin(errors)) + 3 < 50
+
+
+def test_checkpoints_of_another_training_are_refused(tmp_path: Path) -> None:
+    settings = replace(QUICK, epochs=1)
+    training.fit(part(0, 30), part(30, 40), SMALL, settings, 1, tmp_path, silent)
+    with pytest.raises(InputError, match=r"other learning_rate\); go on with the same .*--restart"):
+        training.fit(part(0, 30), part(30, 40), SMALL, replace(settings, learning_rate=0.1), 1, tmp_path, silent)
+    with pytest.raises(InputError, match="other rows"):
+        training.fit(part(0, 20), part(30, 40), SMALL, settings, 1, tmp_path, silent)
+    checkpoint = tmp_path / "member-0.npz"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:3000])
+    with pytest.raises(InputError, match=r"member-0\.npz: a damaged checkpoint.*--restart"):
+        training.fit(part(0, 30), part(30, 40), SMALL, settings, 1, tmp_path, silent)
+
+
+def test_without_rows_there_is_nothing_to_train() -> None:
+    with pytest.raises(InputError, match="no validation rows"):
+        training.fit(part(0, 30), part(30, 30), SMALL, QUICK, 1, None, silent)
+
+
+def test_equal_targets_are_learnt_too() -> None:
+    flat = Rows(part(0, 20).graphs, np.full(20, 2.5))
+    model, _ = training.fit(flat, flat, SMALL, QUICK, 1, None, silent)
+    assert (model.mean, model.std) == (2.5, 1.0)
