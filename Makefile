@@ -80,13 +80,13 @@ lint: .venv/installed-dev
 		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ..."; exit 1; }
 	$(PYTHON) -m venv .venv
 
-# The locks are complete, so nothing is left to resolve.
+# The locks are complete, so nothing is left to resolve; modules are compiled when first imported, few of them ever are.
 .venv/installed: requirements.txt | .venv/bin/python
-	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	$(RUN) -m pip install --quiet --no-compile --no-deps -r $<
 	@touch $@
 
 .venv/installed-dev: requirements-dev.txt .venv/installed | .venv/bin/python
-	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	$(RUN) -m pip install --quiet --no-compile --no-deps -r $<
 	@touch $@
 
 gpu: .venv/installed

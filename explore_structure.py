@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from bandgaps import megnet
 
     model = megnet.load(options.model)
-    metrics: dict[str, Any] = {"model": str(options.model), "fidelity": options.fidelity, "orderings": len(found)}
+    metrics: dict[str, Any] = {"model": Path(options.model).name, "fidelity": options.fidelity, "orderings": len(found)}
     for name, scale in (("disordered-structures", False), ("disordered-structures-scaled", True)):
         points = predict_orderings(model, found, system, scale, options.fidelity)
         metrics["scaled" if scale else "unscaled"] = draw(points, system, options.figures, name, scale)

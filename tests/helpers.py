@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+SCRIPTS = ["query.py", "composition.py", "explore_composition.py", "structure.py", "explore_structure.py"]
 SHARED = ROOT.parent / "shared" / "data"
 SAMPLE = ROOT / "data" / "sample" / "sample.json.gz"
 needs_shared = pytest.mark.skipif(not SHARED.exists(), reason="needs the development data, which is not bundled")

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
-from helpers import ROOT
+from helpers import ROOT, SCRIPTS, Script
 
 from bandgaps import report
 from bandgaps.errors import InputError
@@ -43,9 +44,15 @@ def test_the_documents_say_what_the_metrics_say(name: str) -> None:
 
 @pytest.mark.parametrize("name", report.DOCUMENTS)
 def test_every_file_the_documents_show_exists(name: str) -> None:
-    import re
-
     text = (ROOT / name).read_text()
     links = re.findall(r"\]\(([^)#:]+)\)", text)
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_readme_has_every_flag(script: Script, name: str) -> None:
+    section = (ROOT / "README.md").read_text().split(f"\n### {name}")[1].split("\n## ")[0].split("\n### ")[0]
+    flags = set(re.findall(r"--[a-z][a-z-]+", script(name, "--help").stdout.split("options:")[1])) - {"--help"}
+    assert flags
+    assert {flag for flag in flags if f"`{flag}" not in section} == set()

@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers import ROOT, SAMPLE, Script, assert_failed
+from helpers import ROOT, SAMPLE, SCRIPTS, Script, assert_failed
 
-SCRIPTS = ["query.py", "composition.py", "explore_composition.py", "structure.py", "explore_structure.py"]
 HEAVY = ["tensorflow", "keras", "sklearn", "pymatgen", "matminer", "mp_api", "matplotlib", "pandas", "scipy", "icet"]
 
 
