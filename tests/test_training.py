@@ -20,7 +20,7 @@ QUICK = Training(epochs=4, batch_size=16, learning_rate=3e-3)
 @cache
 def rows() -> Rows:
     """Forty crystals of the sample."""
-    table = dataset.read(SAMPLE).iloc[::6].head(40)
+    table = dataset.clean(dataset.read(SAMPLE), "band_gap")[0].iloc[::4].head(40)
     return Rows(graphs.build(list(table["structure"]), SMALL.cutoff), table["band_gap"].to_numpy())
 
 
