@@ -117,8 +117,9 @@ def fit(name: str, rows: Rows, target: str, settings: dict[str, Any], options: a
     from bandgaps.models import provenance
 
     part = rows.train & ~rows.metal if name == "non-metals" else rows.train
-    if not part.any():
-        raise InputError(f"{options.data}: no training rows for the model {name!r}; query a larger table")
+    for purpose, needed in (("training", part), ("test", rows.test & ~rows.metal)):
+        if not needed.any():
+            raise InputError(f"{options.data}: no {purpose} rows for the model {name!r}; query a larger table")
     model = forest.new(options.seed, options.jobs).set_params(**settings).fit(rows.X[part], rows.y[part])
     scores = learning.score(model, rows)
     card = {

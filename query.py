@@ -55,6 +55,13 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--seed", type=_seed, default=0, help="of the split in train, validation and test (default: %(default)s)"
     )
     parser.add_argument(
+        "--train-on",
+        nargs="*",
+        default=["Si", "Ge"],
+        metavar="FORMULA",
+        help="materials that are never set aside for testing (default: Si Ge, between which the question is asked)",
+    )
+    parser.add_argument(
         "--drop-missing", action="store_true", help="drop rows that have no number in the target column"
     )
     return parser.parse_args(arguments)
@@ -124,6 +131,7 @@ def account(rows: Source, table: pd.DataFrame, steps: list[Step], arguments: arg
         },
         "target": arguments.target,
         "seed": arguments.seed,
+        "train_on": arguments.train_on,
         "steps": [{"kept": step.kept, "rows": step.rows} for step in steps],
         "counts": {
             **{part: int((table["split"] == part).sum()) for part in ("train", "validation", "test")},
@@ -158,9 +166,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         systems = sources.chemical_systems(given.chemsys) if given.chemsys else ()
     except ValueError as error:
         raise InputError(f"--chemsys {given.chemsys}: {error}") from None
+    try:
+        train_on = [sources.reduced_formula(formula) for formula in given.train_on]
+    except ValueError as error:
+        raise InputError(f"--train-on: {error}; write formulas as in SiGe") from None
     filters = sources.Filters(systems, given.max_energy_above_hull, given.drop_missing)
     rows = find_rows(given.source, given, filters)
-    table, steps = sources.prepare(rows, given.target, filters, given.seed)
+    table, steps = sources.prepare(rows, given.target, filters, given.seed, train_on)
     meta = account(rows, table, steps, given)
     dataset.write(table, given.output)
     dataset.write_meta(given.output, meta)

@@ -254,7 +254,7 @@ def has_isolated_atom(structure: Structure, cutoff: float = ISOLATION_CUTOFF) ->
     return len(np.unique(centers)) < len(structure)
 
 
-def split(metal: np.ndarray, seed: int) -> np.ndarray:
+def split(metal: np.ndarray, seed: int, pinned: np.ndarray | None = None) -> np.ndarray:
     """Assign rows to `train`, `validation` and `test`, metals and non-metals each in the same proportions.
 
     A fifth is test; a tenth of the rest is validation, for models that stop early and part of the training rows
@@ -263,13 +263,15 @@ def split(metal: np.ndarray, seed: int) -> np.ndarray:
     Args:
         metal: which rows are metals, shape (rows,).
         seed: any non-negative integer; the same seed gives the same split.
+        pinned: which rows are `train` whatever the seed, shape (rows,); by default none.
     """
     generator = np.random.default_rng(seed)
     parts = np.full(len(metal), "train", dtype=object)
+    free = np.ones(len(metal), dtype=bool) if pinned is None else ~pinned
     for stratum in (metal, ~metal):
-        rows = generator.permutation(np.flatnonzero(stratum))
-        tests = round(TEST_FRACTION * len(rows))
-        validations = round(VALIDATION_FRACTION * (len(rows) - tests))
+        rows = generator.permutation(np.flatnonzero(stratum & free))
+        tests = min(round(TEST_FRACTION * stratum.sum()), len(rows))
+        validations = round(VALIDATION_FRACTION * (stratum.sum() - tests))
         parts[rows[:tests]] = "test"
         parts[rows[tests : tests + validations]] = "validation"
     return parts

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -198,8 +198,10 @@ def in_system(formula: str, system: str) -> bool:
 # ------------------------------------------------------------------------------------------------------------- prepare
 
 
-def prepare(source: Source, target: str, filters: Filters, seed: int) -> tuple[pd.DataFrame, list[Step]]:
-    """Filter, clean and split.
+def prepare(
+    source: Source, target: str, filters: Filters, seed: int, train_on: Collection[str] = ()
+) -> tuple[pd.DataFrame, list[Step]]:
+    """Filter, clean and split; rows of the reduced formulas `train_on` are for training, whatever the seed.
 
     Returns:
         The table, with a column `split`, and the steps with the number of rows after each.
@@ -219,7 +221,8 @@ def prepare(source: Source, target: str, filters: Filters, seed: int) -> tuple[p
     empty = next((step for step in steps if not step.rows), None)
     if empty:
         raise InputError(f"{source.name}: no rows are left after the step {empty.kept!r}; widen the filters")
-    return table.assign(split=dataset.split(dataset.is_metal(table, target), seed)), steps
+    pinned = table["formula"].isin(train_on).to_numpy()
+    return table.assign(split=dataset.split(dataset.is_metal(table, target), seed, pinned)), steps
 
 
 def _filter(table: pd.DataFrame, filters: Filters, name: str) -> tuple[pd.DataFrame, list[Step]]:

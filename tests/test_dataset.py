@@ -172,3 +172,17 @@ def test_the_split_is_80_to_20_among_metals_and_among_others(metals: list[bool],
 def test_another_seed_is_another_split() -> None:
     metal = np.zeros(100, dtype=bool)
     assert (dataset.split(metal, 0) != dataset.split(metal, 1)).any()
+
+
+@given(st.integers(0, 2**32))
+def test_pinned_rows_are_for_training(seed: int) -> None:
+    metal = np.arange(50) < 20
+    pinned = np.arange(50) % 7 == 0
+    parts = dataset.split(metal, seed, pinned)
+    assert set(parts[pinned]) == {"train"}
+    assert (parts == "test").sum() == 10
+    assert (parts[metal] == "test").sum() == 4
+
+
+def test_pinning_everything_leaves_nothing_to_test() -> None:
+    assert set(dataset.split(np.zeros(9, dtype=bool), 0, np.ones(9, dtype=bool))) == {"train"}

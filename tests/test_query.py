@@ -278,3 +278,11 @@ def test_beginning_of_the_materials_project_of_2019(tmp_path: Path) -> None:
 def alone_within(structure: Structure, cutoff: float) -> bool:
     """Whether an atom has no neighbour, by pymatgen's site-by-site search."""
     return any(not structure.get_neighbors(site, cutoff) for site in structure)
+
+
+def test_silicon_and_germanium_are_never_set_aside(tmp_path: Path) -> None:
+    for seed in range(3):
+        output = tmp_path / "sample.json.gz"
+        query.main(["--source", "sample", "--output", str(output), "--seed", str(seed)])
+        table = dataset.read(output, structures=False).set_index("formula")
+        assert table["split"].loc[["Si", "Ge"]].tolist() == ["train", "train"]
