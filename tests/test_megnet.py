@@ -44,13 +44,15 @@ def random_model(members: int = 2, architecture: Hyperparameters = Hyperparamete
     return Model(architecture, floats, mean=1.2, std=1.7, card={"name": "random"}, formulas=np.array(["Si", "NaCl"]))
 
 
-def cubic(group: str, a: float, elements: list[str]) -> Structure:
-    sites = np.array([[0, 0, 0], [0.5, 0.5, 0.5]])[: len(elements)].tolist()
-    return Structure.from_spacegroup(group, Lattice.cubic(a), elements, sites)
+def zincblende(a: float, *elements: str) -> Structure:
+    vectors = a / 2 * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]])
+    return Structure(Lattice(vectors), elements, np.array([[0, 0, 0], [0.25, 0.25, 0.25]]))
 
 
 def crystals() -> list[Structure]:
-    return [cubic("Fd-3m", 5.431, ["Si"]), cubic("Fd-3m", 5.658, ["Ge"]), cubic("Fm-3m", 5.69, ["Na", "Cl"])]
+    """Silicon, germanium and salt."""
+    salt = Structure(zincblende(5.69, "Na", "Cl").lattice, ["Na", "Cl"], np.array([[0, 0, 0], [0.5, 0.5, 0.5]]))
+    return [zincblende(5.431, "Si", "Si"), zincblende(5.658, "Ge", "Ge"), salt]
 
 
 def predicted(model: Model, structures: list[Structure], fidelity: str | None = None) -> np.ndarray:
@@ -319,7 +321,7 @@ def test_other_cutoffs_elements_and_fidelities_are_refused() -> None:
     model = random_model(1)
     with pytest.raises(InputError, match="cutoff of 5 Å, the model one of 4 Å"):
         model.predict(graphs.build(crystals(), 5.0))
-    heavy = [*crystals(), cubic("Fm-3m", 4.9, ["Cm"])]
+    heavy = [*crystals(), zincblende(6.0, "Cm", "O")]
     with pytest.raises(InputError, match="structure 3: element 96 is not known"):
         model.predict(graphs.build(heavy, 4.0))
     with pytest.raises(InputError, match=r"--fidelity hse: .*only one level"):

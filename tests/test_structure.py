@@ -132,8 +132,8 @@ def test_evaluating_another_table_tells_seen_formulas_from_unseen(trained: Path,
 
 
 def test_predicting_files(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    silicon = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.431), ["Si"], [[0, 0, 0]])
-    salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.69), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    silicon = Structure(Lattice.cubic(2.7), ["Si"], [[0, 0, 0]])
+    salt = Structure(Lattice.cubic(3.4), ["Na", "Cl"], np.array([[0, 0, 0], [0.5, 0.5, 0.5]]))
     silicon.to(str(tmp_path / "si.cif"))
     salt.to(str(tmp_path / "POSCAR"), fmt="poscar")
     model = trained / "data/models/megnet-band_gap"
