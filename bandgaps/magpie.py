@@ -7,9 +7,8 @@ package; the statistics of all formulas with equally many elements are taken at 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from functools import cache, lru_cache
+from collections.abc import Iterator, Sequence
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,8 +30,9 @@ SYMBOLS = (
     "Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc "
     "Lv Ts Og"
 ).split()
-_ATOMIC_NUMBER = {symbol: number for number, symbol in enumerate(SYMBOLS, start=1)} | {"D": 1, "T": 1}
-_PAIR = re.compile(r"([A-Z][a-z]?)(\d*\.?\d*)")
+_NUMBERS = np.zeros((128, 128), dtype=np.intp)  # atomic numbers by the letters of the symbol
+for _number_of, _symbol in [*enumerate(SYMBOLS, start=1), (1, "D"), (1, "T")]:
+    _NUMBERS[ord(_symbol[0]), ord(_symbol[1]) if len(_symbol) > 1 else 0] = _number_of
 _CHUNK = 20_000  # formulas whose statistics are taken at once: enough to be fast, little beside the result
 
 
@@ -43,16 +43,10 @@ def features(formulas: Sequence[str]) -> np.ndarray:
         InputError: a formula cannot be read, or has an unknown element; the message names its row.
     """
     result = np.empty((len(formulas), len(LABELS)))
+    table = elemental_table()
     for start in range(0, len(formulas), _CHUNK):
-        compositions = [
-            _composition(formula, start + row) for row, formula in enumerate(formulas[start : start + _CHUNK])
-        ]
-        sizes = np.array([len(numbers) for numbers, _ in compositions])
-        for size in np.unique(sizes):
-            rows = np.flatnonzero(sizes == size)
-            numbers = np.array([compositions[row][0] for row in rows])
-            amounts = np.array([compositions[row][1] for row in rows])
-            result[start + rows] = _statistics(elemental_table()[numbers - 1], amounts)
+        for rows, numbers, amounts in _by_size(formulas[start : start + _CHUNK], start):
+            result[start + rows] = _statistics(table[numbers - 1], amounts)
     return result
 
 
@@ -60,19 +54,100 @@ def _statistics(values: np.ndarray, amounts: np.ndarray) -> np.ndarray:
     """The six statistics of formulas with equally many elements.
 
     Args:
-        values: elemental properties, shape (formulas, elements, 22).
-        amounts: atoms of each element, shape (formulas, elements).
+        values: elemental properties, shape (elements, formulas, 22).
+        amounts: atoms of each element, shape (elements, formulas).
 
     Returns:
         Shape (formulas, 132). `mode` is the property of the most abundant element, the least of them where several are.
     """
-    fractions = (amounts / amounts.sum(axis=1, keepdims=True))[:, :, None]
-    least, most = values.min(axis=1), values.max(axis=1)
-    mean = (fractions * values).sum(axis=1)
-    deviation = (fractions * np.abs(values - mean[:, None, :])).sum(axis=1)
-    abundant = np.isclose(amounts, amounts.max(axis=1, keepdims=True))
-    mode = np.where(abundant[:, :, None], values, np.inf).min(axis=1)
-    return np.stack([least, most, most - least, mean, deviation, mode], axis=2).reshape(len(values), len(LABELS))
+    fractions = (amounts / amounts.sum(axis=0))[:, :, None]
+    result = np.empty((values.shape[1], len(PROPERTIES), len(STATISTICS)))
+    least, most, extent, mean, deviation, mode = (result[:, :, k] for k in range(len(STATISTICS)))
+    least[:], most[:] = values.min(axis=0), values.max(axis=0)
+    extent[:] = most - least
+    mean[:] = (fractions * values).sum(axis=0)
+    deviation[:] = (fractions * np.abs(values - mean)).sum(axis=0)
+    abundant = np.isclose(amounts, amounts.max(axis=0))
+    mode[:] = np.where(abundant[:, :, None], values, np.inf).min(axis=0)
+    return result.reshape(len(result), len(LABELS))
+
+
+# ------------------------------------------------------------------------------------------------------------- parsing
+
+
+def _by_size(formulas: Sequence[str], first_row: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Rows with equally many elements, their atomic numbers and amounts, each of shape (elements, rows).
+
+    Formulas of plain elements and whole numbers, nearly all there are, are read all at once; the rest one by one.
+    """
+    row, number, amount, plain = _plain_pairs(formulas)
+    sizes = np.where(plain, np.bincount(row, minlength=len(formulas)), 0)
+    starts = np.searchsorted(row, np.arange(len(formulas)))
+    others = {index: _composition(formulas[index], first_row + index) for index in np.flatnonzero(~plain).tolist()}
+    for size in np.unique(sizes[plain]):
+        rows = np.flatnonzero(sizes == size)
+        pairs = starts[rows] + np.arange(size)[:, None]
+        yield rows, number[pairs], amount[pairs]
+    for index, (numbers, amounts) in others.items():
+        yield np.array([index]), np.array(numbers)[:, None], np.array(amounts)[:, None]
+
+
+def _plain_pairs(formulas: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Elements and amounts of formulas such as Si49Ge51, read from the bytes of all of them at once.
+
+    Returns:
+        Row, atomic number and amount of each element in the order written; and which rows were plain enough: whole
+        numbers, no brackets, known elements, none twice.
+    """
+    text = "\n".join(f if isinstance(f, str) and f and "\n" not in f else "?" for f in formulas) + "\n"
+    letters = np.frombuffer(text.encode("ascii", "replace"), dtype=np.uint8)
+    end = letters == ord("\n")
+    upper, lower, digit = ((letters >= low) & (letters <= high) for low, high in (b"AZ", b"az", b"09"))
+    row_of = np.cumsum(end) - end
+    heads = np.flatnonzero(upper)
+    row, two = row_of[heads], lower[heads + 1]
+    number = _NUMBERS[letters[heads], np.where(two, letters[heads + 1], 0)]
+
+    amount, position = np.zeros(len(heads)), heads + 1 + two
+    reading = digit[position]
+    amount[~reading] = 1
+    while reading.any():
+        amount[reading] = 10 * amount[reading] + (letters[position[reading]] - ord("0"))
+        position += reading
+        reading &= digit[position]
+
+    plain = upper[np.concatenate([[0], np.flatnonzero(end)[:-1] + 1])]  # begins with an element
+    plain[row_of[~(upper | lower | digit | end)]] = False
+    plain[row[(number == 0) | (amount == 0) | ~(upper | end)[position]]] = False
+    order = np.lexsort((number, row))
+    twice = (np.diff(row[order]) == 0) & (np.diff(number[order]) == 0)
+    plain[row[order][1:][twice]] = False
+    return row, number, amount, plain
+
+
+def _composition(formula: str, row: int) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """What pymatgen makes of a formula with brackets, fractions, repeated elements or errors."""
+    try:
+        return composition(formula)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"row {row}: cannot read the formula {formula!r} ({error}); write it as in Si49Ge51") from None
+
+
+def composition(formula: str) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Atomic numbers and amounts of the elements in a formula.
+
+    Raises:
+        ValueError: it cannot be read, or has an unknown element.
+    """
+    from pymatgen.core import Composition
+
+    amounts = Composition(formula, strict=True).element_composition
+    if not amounts:
+        raise ValueError("no element in it")
+    return tuple(element.Z for element in amounts), tuple(amounts.values())
+
+
+# -------------------------------------------------------------------------------------------------------------- tables
 
 
 @cache
@@ -96,36 +171,3 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         return np.nan
-
-
-@lru_cache(maxsize=200_000)
-def composition(formula: str) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """Atomic numbers and amounts of the elements in a formula, in the order in which they are written.
-
-    Raises:
-        ValueError: it cannot be read, or has an unknown element.
-    """
-    pairs = _PAIR.findall(formula)
-    numbers = tuple(_ATOMIC_NUMBER.get(symbol, 0) for symbol, _ in pairs)
-    plain = "".join(symbol + amount for symbol, amount in pairs) == formula
-    if not plain or not all(numbers) or len(set(numbers)) < len(numbers):
-        return _parse(formula)
-    amounts = tuple(float(amount) if amount else 1.0 for _, amount in pairs)
-    return (numbers, amounts) if formula and min(amounts) > 0 else _parse(formula)
-
-
-def _parse(formula: str) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """What pymatgen makes of a formula with brackets, repeated elements or errors."""
-    from pymatgen.core import Composition
-
-    amounts = Composition(formula, strict=True).element_composition
-    if not amounts:
-        raise ValueError("no element in it")
-    return tuple(element.Z for element in amounts), tuple(amounts.values())
-
-
-def _composition(formula: str, row: int) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    try:
-        return composition(formula)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"row {row}: cannot read the formula {formula!r} ({error}); write it as in Si49Ge51") from None
