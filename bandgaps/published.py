@@ -84,7 +84,8 @@ def _download(url: str, file: BinaryIO, by_hand: str) -> None:
                     file.write(chunk)
                     progress.update(len(chunk))
     except requests.RequestException as error:
-        raise RunError(f"{url}: no answer that can be used ({error}); try again, or {by_hand}") from None
+        reason = type(error).__name__ if error.response is None else f"HTTP {error.response.status_code}"
+        raise RunError(f"{url}: could not be downloaded ({reason}); try again, or {by_hand}") from None
 
 
 def _unpack(archive: BinaryIO, folder: Path, url: str, by_hand: str) -> None:
