@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 FIDELITIES = ("pbe", "gllbsc", "hse", "experiment")
 SMALL = 5_000  # training rows; with fewer, an ensemble costs little and says how sure it is
+SMALL_STEPS = 500  # of the optimiser for each of its members, half a minute in all; more of them overfit
 FEW_ROWS = "a model of so few rows shows trends among crystals like those it has seen; trust none of its gaps alone"
 PUBLISHED = "these weights were trained on Materials Project entries, perhaps these very ones: their score is no test"
 
@@ -60,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     add("--predict", nargs="+", metavar="FILE", help="print gap ± sigma of structure files (CIF, POSCAR, …)")
     add("--fidelity", choices=FIDELITIES, help="level of theory to predict at, for models that know several")
     add("--restart", action="store_true", help="begin training anew, whatever an interrupted run has left")
-    add("--epochs", type=_natural, default=60, help="passes over the training rows, at most (%(default)s)")
+    add("--epochs", type=_natural, help="passes over the training rows, at most (60; 20 to 60 for small tables)")
     add("--batch-size", type=_natural, help="crystals a step (64; 32 for small tables)")
     add("--learning-rate", type=_positive, help="of Adam at the start (0.001; 0.002 for small tables)")
     add("--patience", type=_natural, help="stop after so many epochs without progress (a third of --epochs)")
@@ -189,11 +190,13 @@ def how_to_train(rows: int, options: argparse.Namespace) -> tuple[Training, int]
     from bandgaps.training import Training
 
     small = rows < SMALL
+    batch_size = options.batch_size or (32 if small else 64)
+    epochs = options.epochs or (min(60, max(20, SMALL_STEPS * batch_size // rows)) if small else 60)
     settings = Training(
-        epochs=options.epochs,
-        batch_size=options.batch_size or (32 if small else 64),
+        epochs=epochs,
+        batch_size=batch_size,
         learning_rate=options.learning_rate or (2e-3 if small else 1e-3),
-        patience=options.patience or max(options.epochs // 3, 1),
+        patience=options.patience or max(epochs // 3, 1),
         seed=options.seed,
     )
     return settings, options.members or (3 if small else 1)
