@@ -195,3 +195,9 @@ def test_wrong_flags_are_bad_usage(script: Script) -> None:
 def test_without_a_model_the_way_to_one_is_named(script: Script, tmp_path: Path) -> None:
     Structure(Lattice.cubic(3), ["Si"], [[0, 0, 0]]).to(str(tmp_path / "si.cif"))
     assert_failed(script("structure.py", "--predict", "si.cif"), 2, "data/models/megnet-band_gap", "train one")
+
+
+def test_a_table_without_training_rows_is_bad_input(table: Path, tmp_path: Path) -> None:
+    dataset.write(dataset.read(table).assign(split="test"), tmp_path / "table.json.gz")
+    with pytest.raises(InputError, match="no training rows"):
+        run(tmp_path, "--data", "table.json.gz")
