@@ -68,7 +68,7 @@ published: | .venv/installed
 # --------------------------------------------------------------------------------------------------------- environment
 
 test: .venv/installed-dev
-	$(RUN) -m pytest -n 2
+	$(RUN) -m pytest -n 2 --dist loadfile
 
 lint: .venv/installed-dev
 	.venv/bin/ruff check .

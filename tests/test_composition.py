@@ -56,10 +56,12 @@ def test_scores_are_those_of_the_saved_models_on_the_tables_own_test_rows(traine
     assert found["combined"]["all"]["n"] == len(test)
 
 
-def test_the_forest_beats_the_mean_and_lines(trained: Path) -> None:
+def test_baselines_and_folds_are_in_the_same_file(trained: Path) -> None:
     found = scores(trained)
-    assert found["non-metals"]["mae"] < found["ridge"]["mae"] < found["mean"]["mae"]
-    assert 0.5 < found["non-metals"]["within_1_sigma"] < 0.95
+    assert found["mean"]["r2"] < 0.1 < found["ridge"]["r2"]
+    assert found["non-metals"]["mae"] < found["mean"]["mae"]
+    assert found["SVR"]["n"] == found["non-metals"]["n"]
+    assert 0.5 < found["non-metals"]["within_1_sigma"] <= found["non-metals"]["within_2_sigma"]
     assert len(found["cross-validation"]["non-metals"]["folds"]) == 2
 
 
@@ -122,7 +124,8 @@ def test_another_table_is_scored(here: Path, script: Script) -> None:
 
 
 def test_tuning_chooses_among_training_rows_alone(here: Path, script: Script) -> None:
-    table = dataset.read(here / "data" / "bandgaps.json.gz", structures=False)
+    table = dataset.read(here / "data" / "bandgaps.json.gz", structures=False).head(90)
+    dataset.write(table, here / "data" / "bandgaps.json.gz")
     rows = learning.Rows.of(table, "band_gap", Path("t"), seed=0)
     rows.y[rows.test] = 1e9  # whatever the test rows say, the choice must not change
     chosen = learning.tune(rows, 2, seed=0, jobs=2)

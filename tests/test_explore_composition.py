@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import Script, assert_failed
+from helpers import Script, assert_failed, run_script
 from pdf import colours, rgb, words
 
 from bandgaps import experiment, figures, forest, magpie
@@ -15,18 +16,19 @@ FORMULAS = ["Si", "Ge", "SiC", "NaCl", "LiF", "MgO", "GaAs", "AlP", "Cu", "Si3Ge
 GAPS = np.array([0.61, 0.0, 1.4, 5.0, 8.7, 4.4, 0.2, 1.6, 0.0, 0.5])
 
 
-@pytest.fixture
-def explored(tmp_path: Path, script: Script) -> Path:
+@pytest.fixture(scope="module")
+def explored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which explore_composition.py has drawn two small forests."""
+    folder = tmp_path_factory.mktemp("explored")
     for name, part in (("combined", GAPS >= 0), ("non-metals", GAPS > 0)):
         formulas, gaps = np.array(FORMULAS)[part], GAPS[part]
         model = forest.new().fit(magpie.features(formulas.tolist()), gaps)
         training = {"formula": formulas, "target": gaps}
-        folder = tmp_path / "data" / "models" / f"composition-{name}"
-        forest.save(model, folder, {"target": "band_gap"}, magpie.LABELS, training)
-    result = script("explore_composition.py")
+        models = folder / "data" / "models" / f"composition-{name}"
+        forest.save(model, models, {"target": "band_gap"}, magpie.LABELS, training)
+    result = run_script("explore_composition.py", cwd=folder)
     assert result.returncode == 0, result.stderr
-    return tmp_path
+    return folder
 
 
 @pytest.mark.parametrize("name", ["combined", "non-metals"])
@@ -65,8 +67,8 @@ def test_the_deviation_is_that_of_the_numbers(explored: Path) -> None:
     assert results["combined"]["mean_absolute_deviation"] == pytest.approx(deviation, abs=1e-5)
 
 
-def test_a_system_nobody_measured_has_no_measured_curve(explored: Path, script: Script) -> None:
-    result = script("explore_composition.py", "--system", "Na-Cl")
+def test_a_system_nobody_measured_has_no_measured_curve(explored: Path) -> None:
+    result = run_script("explore_composition.py", "--system", "Na-Cl", "--metrics", "other", cwd=explored)
     assert result.returncode == 0, result.stderr
     table = pd.read_csv(explored / "figures" / "NaCl-composition-combined.csv")
     assert table.columns.tolist()[0] == "x_Cl"
@@ -74,7 +76,8 @@ def test_a_system_nobody_measured_has_no_measured_curve(explored: Path, script: 
     assert "measured" not in words(explored / "figures" / "NaCl-composition-combined.pdf")
 
 
-def test_a_damaged_model_is_named(explored: Path, script: Script) -> None:
-    path = explored / "data" / "models" / "composition-combined" / "trees.npz"
+def test_a_damaged_model_is_named(explored: Path, script: Script, tmp_path: Path) -> None:
+    shutil.copytree(explored / "data", tmp_path / "data")
+    path = tmp_path / "data" / "models" / "composition-combined" / "trees.npz"
     path.write_bytes(path.read_bytes()[:-100])
     assert_failed(script("explore_composition.py"), 2, "trees.npz", "damaged")

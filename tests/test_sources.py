@@ -330,7 +330,7 @@ def test_database_that_changes_during_a_run_is_noticed(server: Server, cache: Pa
 
 def test_damaged_chunk_is_fetched_again_alone(server: Server, cache: Path, undisturbed: list[dict[str, Any]]) -> None:
     folder = materials_project.download(Query(), KEY, cache).folder
-    for damage in (lambda whole: whole[:100], lambda whole: b"", lambda whole: gzip.compress(b"[{}]")):
+    for damage in (lambda whole: whole[:100], lambda whole: b"", lambda whole: gzip.compress(b"[{}]", mtime=0)):
         chunk = folder / "chunk-0001.json.gz"
         chunk.write_bytes(damage(chunk.read_bytes()))
         server.requests.clear()
@@ -482,9 +482,9 @@ def test_table_without_energy_above_hull_cannot_be_filtered_by_it(tmp_path: Path
         ("a.csv", b"formula,band_gap\nSi,inf\n", "1 of 1 rows have no number"),
         ("a.csv", b"formula,band_gap\n\xff\xfe,1\n", "not a CSV in UTF-8"),
         ("a.csv", b'formula,band_gap\n"Si,1\n', "formula|CSV"),
-        ("a.csv.gz", gzip.compress(b"formula,band_gap\nSi,1\n" * 99)[:30], "damaged or half-written gzip"),
+        ("a.csv.gz", gzip.compress(b"formula,band_gap\nSi,1\n" * 99, mtime=0)[:30], "damaged or half-written gzip"),
         ("a.csv.gz", b"formula,band_gap\nSi,1\n", "damaged or half-written gzip"),
-        ("a.json.gz", gzip.compress(b'{"columns": ["formula"')[:-9], "damaged or half-written"),
+        ("a.json.gz", gzip.compress(b'{"columns": ["formula"', mtime=0)[:-9], "damaged or half-written"),
         ("a.json", json.dumps({"columns": ["formula"], "index": [0], "data": [[7]]}).encode(), "row 0: formula 7"),
     ],
 )
