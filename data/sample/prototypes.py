@@ -100,8 +100,9 @@ METALS = (
 
 
 def octets() -> list[tuple[str, str]]:
-    """Pairs of elements whose valences balance one to one: I-VII, II-VI, III-V and IV-IV."""
-    pairs = list(product("Li Na K Rb Cs Cu Ag Tl".split(), HALIDES))
+    """Pairs of elements whose valences balance one to one: I-VII (hydrogen as VII too), II-VI, III-V and IV-IV."""
+    pairs = list(product("Li Na K Rb Cs Cu Ag Au Tl In Ga".split(), HALIDES))
+    pairs += product("Li Na K Rb Cs Cu Ag".split(), ["H"])
     pairs += product("Be Mg Ca Sr Ba Zn Cd Hg Pb Sn Ge".split(), CHALCOGENS)
     pairs += product("B Al Ga In Tl Sc Y".split(), PNICTOGENS)
     return [*pairs, ("Si", "C"), ("Ge", "C"), ("Sn", "C"), ("Si", "Ge"), ("Si", "Sn"), ("Ge", "Sn")]
@@ -114,11 +115,11 @@ def families() -> Iterator[tuple[str, bool, list[tuple[str, ...]]]]:
     for prototype in ("zincblende", "rocksalt"):
         yield prototype, True, list(ab)
     # eight-fold coordination closes most gaps except those of the halides
-    yield "CsCl", True, [(m, x) for m, x in ab if x in HALIDES]
-    yield "CsCl", False, [(m, x) for m, x in ab if x not in HALIDES]
-    yield "wurtzite", True, [(m, x) for m, x in ab if m in "Be Mg Zn Cd B Al Ga In Si Ge Cu Ag".split()]
+    yield "CsCl", True, [(m, x) for m, x in ab if x in (*HALIDES, "H")]
+    yield "CsCl", False, [(m, x) for m, x in ab if x not in (*HALIDES, "H")]
+    yield "wurtzite", True, [(m, x) for m, x in ab if m in "Be Mg Zn Cd B Al Ga In Si Ge Cu Ag".split() and x != "H"]
     yield "fluorite", True, [(x, m) for m, x in product(ALKALI, CHALCOGENS)]
-    yield "fluorite", True, list(product("Mg Ca Sr Ba Cd Pb Zn Be Hg".split(), HALIDES))
+    yield "fluorite", True, list(product("Mg Ca Sr Ba Cd Pb Zn Be Hg".split(), [*HALIDES, "H"]))
     yield "fluorite", True, list(product("Zr Hf Ti Sn Pb Si Ge".split(), ("O", "S")))
     yield "fluorite", True, [(x, m) for m, x in product("Mg Ca Sr Be".split(), "C Si Ge Sn Pb".split())]
     # Nowotny-Juza compounds (LiZnAs) and the same with two alkali metals round a chalcogen (LiNaS)
@@ -141,7 +142,8 @@ def families() -> Iterator[tuple[str, bool, list[tuple[str, ...]]]]:
     carbides = product("Ti Zr Hf V Nb Ta Sc Y".split(), "C N O S".split())
     yield "rocksalt", False, [pair for pair in carbides if pair not in ab]
     late = "Ti Zr Hf Sc Y Ru Rh Pd Pt Au Ag Cu Li Ca Sr Ir Os".split()
-    yield "CsCl", False, list(product("Al Ga In Mg Zn Cd Be".split(), late))
+    yield "CsCl", False, list(product("Al Ga In Mg Zn Cd Be Tl Hg Pb".split(), late))
+    yield "CsCl", False, list(product("Ti Zr Hf Sc Y".split(), "Ru Rh Pd Pt Ir Os Au Ag Cu Re".split()))
     early = "Ca Sr Y Pd Pt Au Ti Zr Sc".split()
     yield "Cu3Au", False, list(product("Sn Pb In".split(), early))
     yield "Cu3Au", False, [(x, m) for m, x in product("Al Ga Mg Zn".split(), early)]
