@@ -41,7 +41,7 @@ ISOLATION_CUTOFF = 4.0  # Å
 TEST_FRACTION = 0.2
 VALIDATION_FRACTION = 0.1  # of what is not test
 
-_BARE_NAN = re.compile(rb"(?<=[\[,: ])-?(?:NaN|Infinity)(?=[,\]} ])")
+_NOT_JSON = {word: re.compile(word + rb"(?=[,\]} ])") for word in (b"-Infinity", b"Infinity", b"NaN")}
 
 
 @dataclass(frozen=True)
@@ -65,20 +65,29 @@ def read(path: Path | str, structures: bool = True) -> pd.DataFrame:
     Raises:
         InputError: the file is missing, damaged, empty or not in the shared format.
     """
+    table = read_records(path)
+    if not structures:
+        return table.drop(columns="structure", errors="ignore")
+    if "structure" in table:
+        with no_garbage_collection():
+            table["structure"] = [_structure(record, path, row) for row, record in enumerate(table["structure"])]
+    return table
+
+
+def read_records(path: Path | str) -> pd.DataFrame:
+    """Read a table, its structures left as the dictionaries that `bandgaps.records` turns into Structures.
+
+    Raises:
+        InputError: as `read`, but for what is wrong with a structure.
+    """
     content = _parse(_decompress(Path(path)), path)
     try:
-        columns, rows = content["columns"], content["data"]
-        table = pd.DataFrame(rows, columns=columns, index=content["index"])
+        table = pd.DataFrame(content["data"], columns=content["columns"], index=content["index"])
     except (KeyError, TypeError, ValueError, AssertionError) as error:
         raise InputError(f"{path}: not a table in the shared format ({error}); write it with query.py") from None
     require_columns(table, ["formula"], path)
     if table.empty:
         raise InputError(f"{path}: the table has no rows; query again with wider filters")
-    if not structures:
-        return table.drop(columns="structure", errors="ignore")
-    if "structure" in table:
-        with no_garbage_collection():
-            table["structure"] = [_structure(value, path, row) for row, value in enumerate(table["structure"])]
     return table
 
 
@@ -91,15 +100,14 @@ def write(table: pd.DataFrame, path: Path | str) -> None:
     content = {
         "index": table.index.tolist(),
         "columns": table.columns.tolist(),
-        "data": [list(row) for row in zip(*(table[column].tolist() for column in table), strict=True)],
+        "data": list(zip(*(table[column].tolist() for column in table), strict=True)),
     }
-    text = orjson.dumps(content, default=_as_dict)
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        if Path(path).suffix == ".gz":
-            with gzip.GzipFile(filename="", fileobj=file, mode="wb", compresslevel=6, mtime=0) as compressed:
-                compressed.write(text)
-        else:
-            file.write(text)
+    with no_garbage_collection():
+        text = orjson.dumps(content, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY)
+    if Path(path).suffix == ".gz":
+        text = gzip.compress(text, compresslevel=6, mtime=0)
+    with replacing(path) as temporary:
+        temporary.write_bytes(text)
 
 
 def meta_path(path: Path | str) -> Path:
@@ -142,15 +150,24 @@ def _decompress(path: Path) -> bytes:
 def _parse(text: bytes, path: Path | str) -> dict[str, Any]:
     with no_garbage_collection():
         try:
-            try:
-                content = orjson.loads(text)
-            except orjson.JSONDecodeError:  # matminer writes NaN, which JSON does not have
-                content = orjson.loads(_BARE_NAN.sub(b"null", text))
+            content = orjson.loads(_without_nan(text))
         except orjson.JSONDecodeError as error:
             raise InputError(f"{path}: damaged or half-written JSON ({error}); write it again with query.py") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: not a table in the shared format (no columns and data); write it with query.py")
     return content
+
+
+def _without_nan(text: bytes) -> bytes:
+    """JSON in which matminer's NaN and Infinity, which JSON does not have, are null."""
+    for word, bare in _NOT_JSON.items():
+        if word in text:
+            text = bare.sub(_null_outside_names, text)
+    return text
+
+
+def _null_outside_names(found: re.Match[bytes]) -> bytes:
+    return b"null" if found.string[found.start() - 1] in b"[,: " else found.group()
 
 
 @contextmanager
@@ -165,20 +182,27 @@ def no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _structure(value: Any, path: Path | str, row: int) -> Structure:
-    from pymatgen.core import Structure
+def _structure(record: Any, path: Path | str, row: int) -> Structure:
+    from bandgaps import records
 
     try:
-        return Structure.from_dict(value)
+        return records.structure(record)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path}: row {row}: column structure is not a pymatgen Structure ({error!r})") from None
 
 
-def _as_dict(value: Any) -> Any:
+def _plain(value: Any) -> Any:
+    """What orjson cannot write, as something it can."""
+    from pymatgen.core import Structure
+
+    if isinstance(value, Structure):
+        from bandgaps import records
+
+        return records.record(value)
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
     if hasattr(value, "as_dict"):
         return value.as_dict()
-    if isinstance(value, np.generic):
-        return value.item()
     raise TypeError(f"cannot store a {type(value).__name__}")
 
 
