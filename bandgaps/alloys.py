@@ -17,6 +17,7 @@ import pandas as pd
 from pymatgen.core import Composition, Lattice, Structure
 
 from bandgaps.errors import InputError
+from bandgaps.records import ordered
 
 SYMPREC = 1e-4  # Å; the parents are ideal crystals
 _QUASIRANDOM_SIZES = (64, 100)  # atoms; wanted at least, and at most where the composition allows it
@@ -203,9 +204,8 @@ def _decorated(
     lattice = Lattice(matrix @ parent.lattice.matrix).get_lll_reduced_lattice()
     sites = (_cells(matrix)[:, None] + parent.frac_coords).reshape(-1, 3)
     coordinates = lattice.get_fractional_coords(sites @ parent.lattice.matrix) % 1
-    for label in labels:
-        species = [elements[int(label) >> site & 1] for site in range(len(sites))]
-        yield Structure(lattice, species, coordinates)
+    for bits in (labels[:, None] >> np.arange(len(sites)) & 1).tolist():
+        yield ordered(lattice, [elements[bit] for bit in bits], coordinates.copy())
 
 
 def composition_means(points: pd.DataFrame, x: str) -> pd.DataFrame:

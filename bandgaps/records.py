@@ -7,7 +7,9 @@ without oxidation states or site properties, nearly all there are, take the quic
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -27,11 +29,30 @@ def structure(record: Record) -> Structure:
         return Structure.from_dict(record)
     cell = record["lattice"]
     lattice = Lattice(cell["matrix"], pbc=tuple(cell.get("pbc", (True, True, True))))
+    symbols = [site["species"][0]["element"] for site in sites]
     coordinates = np.array([site["abc"] for site in sites], dtype=np.float64).reshape(len(sites), 3)
-    built = Structure(lattice, [], [], charge=record.get("charge"), properties=record.get("properties"))
+    built = ordered(lattice, symbols, coordinates, [site.get("label") for site in sites])
+    if (charge := record.get("charge")) is not None:
+        built.set_charge(charge)
+    built.properties = record.get("properties") or {}
+    return built
+
+
+def ordered(
+    lattice: Lattice, symbols: Sequence[str], coordinates: np.ndarray, labels: Sequence[str | None] | None = None
+) -> Structure:
+    """A crystal of elements, without the checks that pymatgen makes of every site.
+
+    Args:
+        lattice: its lattice.
+        symbols: the element on each site.
+        coordinates: fractional, float64, shape (sites, 3).
+        labels: of the sites.
+    """
+    built = Structure(lattice, [], [])
     built.sites = [
-        PeriodicSite(_pure(site["species"][0]["element"]), abc, lattice, label=site.get("label"), skip_checks=True)
-        for site, abc in zip(sites, coordinates, strict=True)
+        PeriodicSite(_pure(symbol), abc, lattice, label=label, skip_checks=True)
+        for symbol, abc, label in zip(symbols, coordinates, labels or repeat(None), strict=False)
     ]
     return built
 

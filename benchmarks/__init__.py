@@ -1,0 +1,1 @@
+"""Speed, each part against the peer it replaces, in turn in one run: `make bench`."""
