@@ -6,22 +6,38 @@ All crystals lie one behind the other in flat arrays, so that any selection of t
 from __future__ import annotations
 
 import hashlib
+import os
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from bandgaps.errors import InputError
 from bandgaps.files import replacing
+from bandgaps.magpie import SYMBOLS
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
+    Crystal = Structure | Mapping[str, Any]  # a structure, or the dictionary of one as tables on disk have it
+
 SAME_POSITION = 1e-8  # Å; an atom is no neighbour of itself, but its periodic images are
+SAME_DISTANCE = 1e-4  # Å; bonds whose lengths differ by less are alike, for relaxed positions have that much noise
+FLAT = 1e-6  # Å; no lattice is that thin
+FEW = 20_000  # atoms or bonds for which another thread does not pay
+THREADS = os.cpu_count() or 1
+
+T = TypeVar("T")
+
+_NUMBERS = {**{symbol: number for number, symbol in enumerate(SYMBOLS, start=1)}, "D": 1, "T": 1}
+_STORED = ("cutoff", "atomic_numbers", "distances", "first", "second", "atom_offsets", "bond_offsets")
 
 
 @dataclass(frozen=True)
@@ -36,6 +52,8 @@ class Graphs:
         second: the atom at which it ends, counted within its crystal, shape (bonds,).
         atom_offsets: the atoms of crystal k are `atom_offsets[k]` to `atom_offsets[k + 1]`, shape (crystals + 1,).
         bond_offsets: the same for bonds, shape (crystals + 1,).
+        atom_copies: how many atoms of its crystal each atom stands for, shape (atoms,); 1 unless graphs are `merged`.
+        bond_copies: how many bonds of its first atom each bond stands for, shape (bonds,); 1 unless `merged`.
     """
 
     cutoff: float
@@ -45,6 +63,8 @@ class Graphs:
     second: np.ndarray
     atom_offsets: np.ndarray
     bond_offsets: np.ndarray
+    atom_copies: np.ndarray
+    bond_copies: np.ndarray
 
     def __len__(self) -> int:
         return len(self.atom_offsets) - 1
@@ -72,6 +92,8 @@ class Graphs:
             self.second[bonds],
             _offsets(self.atom_counts[rows]),
             _offsets(self.bond_counts[rows]),
+            self.atom_copies[atoms],
+            self.bond_copies[bonds],
         )
 
     def between(self, start: int, stop: int) -> Graphs:
@@ -86,6 +108,8 @@ class Graphs:
             self.second[bonds],
             self.atom_offsets[start : stop + 1] - self.atom_offsets[start],
             self.bond_offsets[start : stop + 1] - self.bond_offsets[start],
+            self.atom_copies[atoms],
+            self.bond_copies[bonds],
         )
 
     def batches(self, bonds: int) -> Iterator[Graphs]:
@@ -98,80 +122,201 @@ class Graphs:
             start = stop
 
 
-def build(structures: Sequence[Structure], cutoff: float, names: Sequence[str] | None = None) -> Graphs:
+def build(structures: Sequence[Crystal], cutoff: float, names: Sequence[str] | None = None) -> Graphs:
     """Find all bonds of all structures.
 
     Args:
-        structures: ordered structures.
+        structures: ordered structures, or the dictionaries of such, as tables on disk have them, which is faster.
         cutoff: Å.
         names: what to call each structure in an error; its formula where there are none.
 
     Raises:
-        InputError: a site is shared by several elements, or an atom has no neighbour within the cutoff.
+        InputError: a site is shared by several elements, an atom has no neighbour within the cutoff, or a dictionary
+            is not that of a structure.
     """
-    crystals = [
-        _bonds(structure, cutoff, f"structure {row} ({structure.formula})" if names is None else names[row])
-        for row, structure in enumerate(structures)
-    ]
-    empty = np.zeros(0)
-    columns = zip(*crystals, strict=True) if crystals else [(empty,)] * 4
-    numbers, first, second, distances = (list(column) for column in columns)
-    return Graphs(
-        float(cutoff),
-        np.concatenate(numbers).astype(np.int32),
-        np.concatenate(distances).astype(np.float32),
-        np.concatenate(first).astype(np.int32),
-        np.concatenate(second).astype(np.int32),
-        _offsets([len(crystal[0]) for crystal in crystals]),
-        _offsets([len(crystal[1]) for crystal in crystals]),
-    )
+    return _build(_crystals(structures, names), cutoff, names)
 
 
 def cached(
-    structures: Sequence[Structure], cutoff: float, folder: Path | str, names: Sequence[str] | None = None
+    structures: Sequence[Crystal],
+    cutoff: float,
+    folder: Path | str,
+    names: Sequence[str] | None = None,
 ) -> Graphs:
     """The same as `build`, kept in `folder` under a key made of the structures and the cutoff.
 
     A cache that is damaged is built again; one that cannot be written is done without.
     """
-    path = Path(folder) / f"graphs-{_key(structures, cutoff)}.npz"
+    crystals = _crystals(structures, names)
+    path = Path(folder) / f"graphs-{_key(crystals, cutoff)}.npz"
     with suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return _read(path)
-    graphs = build(structures, cutoff, names)
+    graphs = _build(crystals, cutoff, names)
     with suppress(OSError), replacing(path) as temporary:
-        np.savez(temporary, **{field.name: getattr(graphs, field.name) for field in fields(Graphs)})
+        np.savez(temporary, **{name: getattr(graphs, name) for name in _STORED})
     return graphs
 
 
-def _bonds(structure: Structure, cutoff: float, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Atomic numbers, first atom, second atom and length of the bonds, sorted by first atom."""
-    from pymatgen.optimization.neighbors import find_points_in_spheres
+def merged(graphs: Graphs) -> Graphs:
+    """The same crystals with one atom in place of all that no graph network can tell apart, and likewise for bonds.
 
-    if not structure.is_ordered:
-        shared = next(site for site in structure if not site.is_ordered)
-        raise InputError(
-            f"{name}: a site is shared ({shared.species_string}); give ordered structures, such as "
-            "special quasirandom ones or the orderings that explore_structure.py lists"
-        )
-    positions = np.ascontiguousarray(structure.cart_coords, dtype=float)
-    first, second, _, distances = find_points_in_spheres(
-        positions,
-        positions,
-        r=float(cutoff),
-        pbc=np.ascontiguousarray(structure.pbc, dtype=np.int64),
-        lattice=np.ascontiguousarray(structure.lattice.matrix, dtype=float),
-        tol=SAME_POSITION,
+    Atoms of an element whose bonds are alike, in length and in the atoms they lead to, have the same vectors in every
+    layer of a network that starts from elements and distances, and so have their bonds. One of each is kept, with the
+    number it stands for. The classes are those of colour refinement (the coarsest equitable partition; Berkholz et al.,
+    Theory Comput. Syst. 60, 581), within `SAME_DISTANCE`; a bond gets the mean length of its like.
+    """
+    from bandgaps.kernels import merge
+
+    def run(start: int, stop: int) -> tuple[np.ndarray, ...]:
+        part = graphs.between(start, stop)
+        arrays = (part.atomic_numbers, part.distances, part.first, part.second, part.atom_offsets, part.bond_offsets)
+        return merge(*arrays, SAME_DISTANCE)
+
+    columns = zip(*_in_threads(run, graphs.bond_offsets), strict=True)
+    atoms, atom_copies, atom_counts, distances, first, second, bond_copies, bond_counts = map(np.concatenate, columns)
+    offsets = _offsets(atom_counts), _offsets(bond_counts)
+    return Graphs(graphs.cutoff, atoms, distances, first, second, *offsets, atom_copies, bond_copies)
+
+
+@dataclass(frozen=True)
+class _Crystals:
+    """What structures are made of, in flat arrays."""
+
+    atomic_numbers: np.ndarray  # (atoms,)
+    positions: np.ndarray  # fractions of the lattice vectors, (atoms, 3)
+    lattices: np.ndarray  # Å, vectors as rows, (crystals, 3, 3)
+    periodic: np.ndarray  # along each lattice vector, (crystals, 3)
+    offsets: np.ndarray  # of atoms, (crystals + 1,)
+
+
+def _crystals(structures: Sequence[Crystal], names: Sequence[str] | None) -> _Crystals:
+    lattices, periodic, numbers, positions = np.zeros((len(structures), 3, 3)), [], [], []
+    for row, structure in enumerate(structures):
+        try:
+            parts = _of_record(structure) if isinstance(structure, Mapping) else _of_structure(structure)
+            lattices[row], axes, elements, coordinates = parts
+            positions.append(np.array(coordinates, dtype=np.float64).reshape(len(elements), 3))
+        except InputError as error:
+            raise InputError(f"{_name(row, names)}: {error}") from None
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise InputError(f"{_name(row, names)}: not a pymatgen Structure ({error!r}); leave it out") from None
+        periodic.append(axes)
+        numbers.append(np.array(elements, dtype=np.int32))
+    return _Crystals(
+        np.concatenate([np.zeros(0, np.int32), *numbers]),
+        np.concatenate([np.zeros((0, 3)), *positions]),
+        lattices,
+        np.array(periodic, dtype=bool).reshape(-1, 3),
+        _offsets([len(elements) for elements in numbers]),
     )
-    bonds = np.flatnonzero((first != second) | (distances > SAME_POSITION))
-    bonds = bonds[np.argsort(first[bonds], kind="stable")]
-    neighbours = np.bincount(first[bonds], minlength=len(structure))
-    if not neighbours.all():
-        atom = int(np.argmin(neighbours))
+
+
+def _of_record(record: Mapping[str, Any]) -> tuple[Any, Any, list[int], Any]:
+    """Lattice vectors, axes that repeat, atomic numbers and fractional coordinates of a structure's dictionary."""
+    lattice, sites = record["lattice"], record["sites"]
+    species = [site["species"] for site in sites]
+    for shared in species:
+        if len(shared) != 1 or shared[0]["occu"] != 1:
+            raise _shared(", ".join(f"{one['element']}:{one['occu']:g}" for one in shared))
+    numbers = [_NUMBERS[element["element"]] for (element,) in species]
+    return lattice["matrix"], lattice.get("pbc", (True, True, True)), numbers, [site["abc"] for site in sites]
+
+
+def _of_structure(structure: Structure) -> tuple[Any, Any, list[int], Any]:
+    """The same of a structure."""
+    if not structure.is_ordered:
+        raise _shared(next(site for site in structure if not site.is_ordered).species_string)
+    return structure.lattice.matrix, structure.pbc, list(structure.atomic_numbers), structure.frac_coords
+
+
+def _shared(species: str) -> InputError:
+    return InputError(
+        f"a site is shared ({species}); give ordered structures, such as special quasirandom ones or the orderings "
+        "that explore_structure.py lists"
+    )
+
+
+def _build(crystals: _Crystals, cutoff: float, names: Sequence[str] | None) -> Graphs:
+    from bandgaps.kernels import search
+
+    triangles = _triangles(crystals, names)
+    counts = np.zeros(len(crystals.atomic_numbers), np.int64)
+    index = np.int16 if np.diff(crystals.offsets).max(initial=0) < np.iinfo(np.int16).max else np.int32
+
+    def run(cursor: np.ndarray, first: np.ndarray, second: np.ndarray, distances: np.ndarray, fill: bool) -> None:
+        def part(start: int, stop: int) -> None:
+            own = slice(start, stop), slice(start, stop), slice(None), slice(start, stop + 1)
+            arrays = (triangles, crystals.periodic, crystals.positions, crystals.offsets)
+            parts = (array[rows] for array, rows in zip(arrays, own, strict=True))
+            search(*parts, float(cutoff), SAME_POSITION, cursor, first, second, distances, fill)
+
+        _in_threads(part, crystals.offsets)
+
+    none = np.zeros(0, index)
+    run(counts, none, none, np.zeros(0, np.float32), False)
+    lonely = np.flatnonzero(counts == 0)
+    if lonely.size:
+        row = int(np.searchsorted(crystals.offsets, lonely[0], side="right")) - 1
+        numbers = crystals.atomic_numbers[crystals.offsets[row] : crystals.offsets[row + 1]]
+        atom = int(lonely[0] - crystals.offsets[row])
         raise InputError(
-            f"{name}: atom {atom} ({structure[atom].species_string}) has no neighbour within {cutoff:g} Å; "
-            "leave this structure out or use a larger cutoff"
+            f"{_name(row, names, numbers)}: atom {atom} ({SYMBOLS[numbers[atom] - 1]}) has no neighbour within "
+            f"{cutoff:g} Å; leave this structure out or use a larger cutoff"
         )
-    return np.array(structure.atomic_numbers), first[bonds], second[bonds], distances[bonds]
+    starts = _offsets(counts)
+    first, second = np.empty(starts[-1], index), np.empty(starts[-1], index)
+    distances = np.empty(starts[-1], np.float32)
+    run(starts[:-1].copy(), first, second, distances, True)
+    return _whole(
+        float(cutoff), crystals.atomic_numbers, distances, first, second, crystals.offsets, starts[crystals.offsets]
+    )
+
+
+def _whole(
+    cutoff: float,
+    atomic_numbers: np.ndarray,
+    distances: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    atom_offsets: np.ndarray,
+    bond_offsets: np.ndarray,
+) -> Graphs:
+    """Graphs in which every atom and every bond stands for itself; their ones take no memory."""
+    one = np.ones(1, np.int32)
+    copies = (np.broadcast_to(one, len(atomic_numbers)), np.broadcast_to(one, len(distances)))
+    return Graphs(cutoff, atomic_numbers, distances, first, second, atom_offsets, bond_offsets, *copies)
+
+
+def _triangles(crystals: _Crystals, names: Sequence[str] | None) -> np.ndarray:
+    """Lattice vectors as columns, turned so that they are upper triangles with a positive diagonal, Å."""
+    _, triangles = np.linalg.qr(np.swapaxes(crystals.lattices, 1, 2))
+    heights = np.diagonal(triangles, axis1=1, axis2=2)
+    flat = np.flatnonzero(~(np.abs(heights) > FLAT).all(axis=1))
+    if flat.size:
+        raise InputError(f"{_name(flat[0], names)}: a lattice without volume; leave this structure out")
+    return np.ascontiguousarray(triangles * np.sign(heights)[:, :, None])
+
+
+def _in_threads(run: Callable[[int, int], T], offsets: np.ndarray) -> list[T]:
+    """Call `run(start, stop)` on parts of about equal size of the rows with these offsets, at once where it pays."""
+    parts = min(4 * THREADS, int(offsets[-1]) // FEW + 1) if THREADS > 1 else 1
+    bounds = np.searchsorted(offsets, np.linspace(0, offsets[-1], parts + 1))
+    bounds[-1] = len(offsets) - 1
+    pairs = list(pairwise(bounds.tolist()))
+    if parts == 1:
+        return [run(*pairs[0])]
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(lambda pair: run(*pair), pairs))
+
+
+def _name(row: int, names: Sequence[str] | None, atomic_numbers: np.ndarray | None = None) -> str:
+    """What to call a structure in an error."""
+    if names is not None:
+        return names[row]
+    if atomic_numbers is None:
+        return f"structure {row}"
+    counts = Counter(SYMBOLS[number - 1] for number in atomic_numbers)
+    return f"structure {row} ({' '.join(f'{symbol}{count}' for symbol, count in counts.items())})"
 
 
 def _offsets(counts: Sequence[int] | np.ndarray) -> np.ndarray:
@@ -184,17 +329,13 @@ def _ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     return np.repeat(starts - before[:-1], lengths) + np.arange(before[-1])
 
 
-def _key(structures: Sequence[Structure], cutoff: float) -> str:
+def _key(crystals: _Crystals, cutoff: float) -> str:
     digest = hashlib.sha256(np.float64(cutoff).tobytes())
-    for structure in structures:
-        species = structure.atomic_numbers if structure.is_ordered else [site.species_string for site in structure]
-        digest.update(repr((list(species), structure.pbc)).encode())
-        digest.update(structure.lattice.matrix.tobytes())
-        digest.update(structure.frac_coords.tobytes())
+    for part in fields(crystals):
+        digest.update(np.ascontiguousarray(getattr(crystals, part.name)).tobytes())
     return digest.hexdigest()[:32]
 
 
 def _read(path: Path) -> Graphs:
     with np.load(path, allow_pickle=False) as content:
-        arrays = {field.name: content[field.name] for field in fields(Graphs)}
-    return Graphs(**{**arrays, "cutoff": float(arrays["cutoff"])})
+        return _whole(float(content["cutoff"]), *(content[name] for name in _STORED[1:]))
