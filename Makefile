@@ -1,5 +1,6 @@
 # make figures   run the five scripts in order, redoing only what changed; MP_API_KEY=... for the Materials Project
 # make test      the tests;  make lint   style and types;  make lock   write the lock files anew (needs uv)
+# make bench     every part against the peer it replaces;  make bench-scale   how cost grows with the table
 # make full TABLE=table.json.gz   the composition model on a full table, for the numbers in DISCUSSION.md
 # Each target sets up .venv by itself; all it takes is Python 3.11+ and make.
 
@@ -17,7 +18,7 @@ ALLOY = $(subst -,,$(SYSTEM))
 SWEEP = figures/$(ALLOY)-composition-non-metals.csv
 ORDERINGS = figures/$(ALLOY)-disordered-structures-scaled-means.csv
 
-.PHONY: figures test lint lock full published report gpu FORCE
+.PHONY: figures test lint bench bench-scale lock full published report gpu FORCE
 .DELETE_ON_ERROR:
 
 figures: $(SWEEP) $(ORDERINGS) report
@@ -64,6 +65,12 @@ full: | .venv/installed
 published: | .venv/installed
 	$(RUN) explore_structure.py --model $(WEIGHTS) --composition $(COMPOSITION) --figures data/full/figures \
 		--metrics data/metrics/published
+
+bench: .venv/installed-dev
+	$(RUN) -m benchmarks
+
+bench-scale: .venv/installed-dev
+	$(RUN) -m benchmarks.scale
 
 # --------------------------------------------------------------------------------------------------------- environment
 

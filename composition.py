@@ -28,12 +28,15 @@ MODELS = ("non-metals", "combined")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Predict, evaluate or train, as asked."""
     options = parser().parse_args(arguments)
-    if options.predict:
-        predict(options)
-    elif options.evaluate:
-        evaluate(options)
-    else:
-        train(options)
+    from bandgaps import learning
+
+    with learning.cluster(options.dask):
+        if options.predict:
+            predict(options)
+        elif options.evaluate:
+            evaluate(options)
+        else:
+            train(options)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     add("--target", help="column to learn, eV (default: the one the table was made for, else band_gap)")
     add("--seed", type=_natural, default=0, help="of the forests (%(default)s)")
     add("--jobs", type=int, default=-1, help="processor cores to use, -1 for all (%(default)s)")
+    add("--dask", metavar="ADDRESS", help="compute on the Dask cluster of this scheduler, tcp://host:8786 say")
     add("--cv", type=_several, metavar="K", help="also score by K-fold cross-validation over all rows")
     add("--tune", type=_positive, metavar="N", help="choose hyperparameters among N random ones, by training rows")
     add("--baselines", action="store_true", help="also score the mean, ridge regression and a support vector machine")

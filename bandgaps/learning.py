@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 
 from bandgaps import dataset, forest, magpie, metrics
+from bandgaps.errors import InputError, RunError
 
+PART = 50_000  # rows that one worker of a cluster takes at a time
 IMPORTANCE_ROWS = 500  # enough to rank features; the cost grows with rows x features
 
 
@@ -51,11 +55,59 @@ class Rows:
         y = dataset.target_values(table, target, path)
         formula = table["formula"].to_numpy()
         metal = dataset.is_metal(table, target)
-        return cls(formula, magpie.features(formula.tolist()), y, metal, np.ones(len(table), dtype=bool))
+        return cls(formula, features(formula.tolist()), y, metal, np.ones(len(table), dtype=bool))
 
     def without(self, formulas: np.ndarray) -> Rows:
         """The same rows, but none of these formulas for testing."""
         return replace(self, test=self.test & ~np.isin(self.formula.astype(str), formulas.astype(str)))
+
+
+# ------------------------------------------------------------------------------------------------------------- cluster
+
+
+@contextmanager
+def cluster(address: str | None) -> Iterator[None]:
+    """Within it, features, forests and their predictions are computed by a Dask cluster; without address, here.
+
+    Raises:
+        InputError: the package `distributed` is not installed.
+        RunError: there is no scheduler at the address.
+    """
+    if address is None:
+        yield
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise InputError("--dask: the package distributed is not installed; pip install distributed") from None
+    try:
+        client = Client(address, timeout="10s")
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"--dask {address}: no Dask scheduler answers there ({error}); start one, or correct it"
+        ) from None
+    with client, joblib.parallel_config(backend="dask", n_jobs=-1):
+        yield
+
+
+def features(formulas: Sequence[str]) -> np.ndarray:
+    """Magpie features, shape (formulas, 132); large tables in parts, which a cluster shares out.
+
+    Raises:
+        InputError: as `magpie.features`.
+    """
+    if len(formulas) <= PART:
+        return magpie.features(formulas)
+    return np.concatenate(_in_parts(lambda part: magpie.features(formulas[part], part.start), len(formulas)))
+
+
+def _in_parts(function: Callable[[slice], Any], rows: int) -> list[Any]:
+    """The results of a function for one part of the rows after the other, or on a cluster's workers."""
+    parts = [slice(start, min(start + PART, rows)) for start in range(0, rows, PART)]
+    return joblib.Parallel()(joblib.delayed(function)(part) for part in parts)
+
+
+# ------------------------------------------------------------------------------------------------------------- scoring
 
 
 def score(model: Any, rows: Rows) -> dict[str, Any]:
@@ -72,9 +124,16 @@ def score(model: Any, rows: Rows) -> dict[str, Any]:
 
 
 def _predict(model: Any, X: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Mean and, of a forest, standard deviation; large tables in parts, which a cluster shares out."""
     if not len(X):
         return np.empty(0), None
-    return model.predict(X, return_std=True) if isinstance(model, forest.UncertainForest) else (model.predict(X), None)
+    if not isinstance(model, forest.UncertainForest):
+        return model.predict(X), None
+    if len(X) <= PART:
+        return model.predict(X, return_std=True)
+    parts = _in_parts(lambda part: model.predict(X[part], return_std=True), len(X))
+    mean, std = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return mean, std
 
 
 def importances(model: Any, X: np.ndarray, y: np.ndarray, features: Sequence[str]) -> pd.DataFrame:

@@ -36,16 +36,17 @@ for _number_of, _symbol in [*enumerate(SYMBOLS, start=1), (1, "D"), (1, "T")]:
 _CHUNK = 20_000  # formulas whose statistics are taken at once: enough to be fast, little beside the result
 
 
-def features(formulas: Sequence[str]) -> np.ndarray:
+def features(formulas: Sequence[str], first_row: int = 0) -> np.ndarray:
     """Magpie features of each formula, float64, shape (formulas, 132), columns as in `LABELS`.
 
     Raises:
-        InputError: a formula cannot be read, or has an unknown element; the message names its row.
+        InputError: a formula cannot be read, or has an unknown element; the message names its row, counted from
+            `first_row`.
     """
     result = np.empty((len(formulas), len(LABELS)))
     table = elemental_table()
     for start in range(0, len(formulas), _CHUNK):
-        for rows, numbers, amounts in _by_size(formulas[start : start + _CHUNK], start):
+        for rows, numbers, amounts in _by_size(formulas[start : start + _CHUNK], first_row + start):
             result[start + rows] = _statistics(table[numbers - 1], amounts)
     return result
 

@@ -11,7 +11,7 @@ from pymatgen.core import Lattice, Structure
 
 from bandgaps import dataset, records
 
-ROCKSALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.69), ["Na", "Cl"], np.array([[0, 0, 0], [0.5, 0.5, 0.5]]))
+ROCKSALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.69), ["Na", "Cl"], [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]])
 
 
 def variants() -> dict[str, Structure]:
