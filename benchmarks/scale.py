@@ -1,0 +1,155 @@
+"""How time and memory grow with the table: python -m benchmarks.scale.
+
+Features, reading, graphs and prediction on tables of 1,000, 10,000 and 100,000 materials; where the data end, crystals
+of the table are decorated with other elements. Each measurement runs in a process of its own, whose peak memory it is.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bandgaps import dataset
+from bandgaps.errors import exit_code
+from bandgaps.files import write_json
+from bandgaps.magpie import SYMBOLS
+from benchmarks.measure import ROOT, TABLE
+
+SIZES = (1_000, 10_000, 100_000)
+CUTOFF = 4.0  # Å
+TOLERANCE = 1.5  # how much more a row may cost in a table ten times as large, on a noisy machine
+
+
+def main() -> None:
+    """Measure everything, or, with the name of a task and a table, that."""
+    if len(sys.argv) == 3:
+        print(json.dumps(measured(TASKS[sys.argv[1]], Path(sys.argv[2]))))
+        return
+    results = []
+    with tempfile.TemporaryDirectory() as folder:
+        records = connected(dataset.read_records(TABLE))
+        for size in SIZES:
+            path = Path(folder) / f"{size}.json.gz"
+            dataset.write(grown(records, size), path)
+            for name in TASKS:
+                command = [sys.executable, "-m", "benchmarks.scale", name, str(path)]
+                output = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+                results.append({"what": name, "rows": size, **json.loads(output.splitlines()[-1])})
+                print(line(results[-1]), flush=True)
+    write_json(results, ROOT / "benchmarks" / "scale.json")
+    for name in defects(results):
+        print(f"{name}: grows faster than linear")
+
+
+def line(result: dict[str, Any]) -> str:
+    """One measurement, told per row."""
+    micro, kilo = 1e6 * result["seconds"] / result["rows"], result["bytes"] / result["rows"] / 1000
+    costs = f"{result['seconds']:8.2f} s  {micro:8.1f} µs/row  {kilo:8.1f} kB/row"
+    return f"{result['what']:>10}  {result['rows']:>7,} rows  {costs}"
+
+
+def defects(results: list[dict[str, Any]]) -> list[str]:
+    """Tasks whose cost a row rises from the second size to the largest."""
+    cost = {(each["what"], each["rows"]): each["seconds"] / each["rows"] for each in results}
+    return [name for name in TASKS if cost[name, SIZES[-1]] > TOLERANCE * cost[name, SIZES[-2]]]
+
+
+def connected(records: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose structures can be graphs: no atom is alone."""
+    from bandgaps.records import structure
+
+    return records[[not dataset.has_isolated_atom(structure(record), CUTOFF) for record in records["structure"]]]
+
+
+def grown(records: pd.DataFrame, rows: int) -> pd.DataFrame:
+    """So many rows: those of the table in random order, then decorated copies of them."""
+    generator = np.random.default_rng(0)
+    shuffled = records.iloc[generator.permutation(len(records))]
+    parts = [shuffled]
+    while sum(map(len, parts)) < rows:
+        parts.append(decorated(shuffled, generator))
+    return pd.concat(parts, ignore_index=True).head(rows)
+
+
+def decorated(records: pd.DataFrame, generator: np.random.Generator) -> pd.DataFrame:
+    """The same crystals with every element replaced by another, of the first 83."""
+    known = SYMBOLS[:83]
+    other = dict(zip(known, generator.permutation(known).tolist(), strict=True))
+    structures, formulas = [], []
+    for record in records["structure"]:
+        sites = [
+            {**site, "species": [{"element": other.get(site["species"][0]["element"], "U"), "occu": 1}]}
+            for site in record["sites"]
+        ]
+        elements = [site["species"][0]["element"] for site in sites]
+        structures.append({**record, "sites": sites})
+        formulas.append("".join(f"{element}{elements.count(element)}" for element in dict.fromkeys(elements)))
+    return records.assign(structure=structures, formula=formulas)
+
+
+def measured(task: Callable[[Path], Callable[[], Any]], path: Path) -> dict[str, float]:
+    """Time (s) and growth of the peak memory (bytes) of a task, its preparations left out."""
+    run = task(path)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    kept = run()
+    seconds = time.perf_counter() - start
+    del kept
+    return {"seconds": seconds, "bytes": 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)}
+
+
+def features(path: Path) -> Callable[[], Any]:
+    """Magpie features of all formulas."""
+    from bandgaps import magpie
+
+    formulas = dataset.read(path, structures=False)["formula"].tolist()
+    magpie.features(formulas[:2])
+    return lambda: magpie.features(formulas)
+
+
+def reading(path: Path) -> Callable[[], Any]:
+    """The table with its structures."""
+    from bandgaps import records
+
+    assert records
+    return lambda: dataset.read(path)
+
+
+def graphs(path: Path) -> Callable[[], Any]:
+    """Crystal graphs from the table on disk."""
+    from bandgaps import graphs
+
+    def run() -> Any:
+        return graphs.build(dataset.read_records(path)["structure"].tolist(), CUTOFF)
+
+    graphs.build(dataset.read_records(path)["structure"].head(2).tolist(), CUTOFF)
+    return run
+
+
+def prediction(path: Path) -> Callable[[], Any]:
+    """Gaps of all crystals by one network."""
+    from bandgaps import graphs, megnet
+
+    built = graphs.build(dataset.read_records(path)["structure"].tolist(), CUTOFF)
+    settings, generator = megnet.Hyperparameters(), np.random.default_rng(0)
+    shapes = settings.weight_shapes().items()
+    weights = {name: generator.normal(0, shape[0] ** -0.5, shape).astype(np.float32) for name, shape in shapes}
+    model = megnet.Model(settings, [weights])
+    model.predict(built.select(np.arange(2)))
+    return lambda: model.predict(built)
+
+
+TASKS = {"features": features, "reading": reading, "graphs": graphs, "prediction": prediction}
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))
