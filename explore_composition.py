@@ -10,6 +10,7 @@ and data/metrics/alloy-composition.json.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -83,17 +84,16 @@ def sweep(system: System, gaps: Sequence[float], std: Sequence[float]) -> pd.Dat
 def known(system: System, training: Arrays) -> pd.DataFrame:
     """Training rows made of the two elements alone: columns x_B and band_gap (eV)."""
     import pandas as pd
+    from pymatgen.core import Composition
 
-    from bandgaps.magpie import SYMBOLS, composition
-
-    numbers = {SYMBOLS.index(element) + 1 for element in system}
-    rows = []
-    for formula, gap in zip(training["formula"].tolist(), training["target"].tolist(), strict=True):
-        elements, amounts = composition(formula)
-        if set(elements) <= numbers:
-            share = dict(zip(elements, amounts, strict=True)).get(SYMBOLS.index(system[1]) + 1, 0.0) / sum(amounts)
-            rows.append((share, gap))
-    return pd.DataFrame(rows, columns=[f"x_{system[1]}", "band_gap"])
+    a, b = system
+    of_both = re.compile(rf"((?:{a}|{b})[\d.]*)+")  # written by pymatgen, so without brackets
+    rows = [
+        (Composition(formula).get_atomic_fraction(b), gap)
+        for formula, gap in zip(training["formula"].tolist(), training["target"].tolist(), strict=True)
+        if of_both.fullmatch(formula)
+    ]
+    return pd.DataFrame(rows, columns=[f"x_{b}", "band_gap"])
 
 
 def report(name: str, table: pd.DataFrame, system: System) -> dict[str, float | None]:

@@ -127,24 +127,15 @@ def _plain_pairs(formulas: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.nd
 
 
 def _composition(formula: str, row: int) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """What pymatgen makes of a formula with brackets, fractions, repeated elements or errors."""
-    try:
-        return composition(formula)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"row {row}: cannot read the formula {formula!r} ({error}); write it as in Si49Ge51") from None
-
-
-def composition(formula: str) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """Atomic numbers and amounts of the elements in a formula.
-
-    Raises:
-        ValueError: it cannot be read, or has an unknown element.
-    """
+    """Atomic numbers and amounts by pymatgen, for formulas with brackets, fractions, repeated elements or errors."""
     from pymatgen.core import Composition
 
-    amounts = Composition(formula, strict=True).element_composition
-    if not amounts:
-        raise ValueError("no element in it")
+    try:
+        amounts = Composition(formula, strict=True).element_composition
+        if not amounts:
+            raise ValueError("no element in it")
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"row {row}: cannot read the formula {formula!r} ({error}); write it as in Si49Ge51") from None
     return tuple(element.Z for element in amounts), tuple(amounts.values())
 
 
