@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Crystal = Structure | Mapping[str, Any]  # a structure, or the dictionary of one as tables on disk have it
 
 SAME_POSITION = 1e-8  # Å; an atom is no neighbour of itself, but its periodic images are
-SAME_DISTANCE = 1e-4  # Å; bonds whose lengths differ by less are alike, for relaxed positions have that much noise
+SAME_DISTANCE = 2e-5  # Å; bonds whose lengths differ by less are alike, for relaxed positions have that much noise
 FLAT = 1e-6  # Å; no lattice is that thin
 FEW = 20_000  # atoms or bonds for which another thread does not pay
 THREADS = os.cpu_count() or 1
@@ -169,8 +169,10 @@ def merged(graphs: Graphs) -> Graphs:
 
     def run(start: int, stop: int) -> tuple[np.ndarray, ...]:
         part = graphs.between(start, stop)
-        arrays = (part.atomic_numbers, part.distances, part.first, part.second, part.atom_offsets, part.bond_offsets)
-        return merge(*arrays, SAME_DISTANCE)
+        atoms = part.atomic_numbers, part.atom_copies, part.atom_offsets
+        return merge(
+            *atoms, part.distances, part.first, part.second, part.bond_copies, part.bond_offsets, SAME_DISTANCE
+        )
 
     columns = zip(*_in_threads(run, graphs.bond_offsets), strict=True)
     atoms, atom_copies, atom_counts, distances, first, second, bond_copies, bond_counts = map(np.concatenate, columns)

@@ -107,10 +107,12 @@ def _cells(middle: float, reach: float, periodic: bool) -> tuple[int, int]:
 @_compiled
 def merge(
     atomic_numbers: np.ndarray,
+    atom_copies: np.ndarray,
+    atom_offsets: np.ndarray,
     distances: np.ndarray,
     first: np.ndarray,
     second: np.ndarray,
-    atom_offsets: np.ndarray,
+    bond_copies: np.ndarray,
     bond_offsets: np.ndarray,
     same: float,
 ) -> tuple[np.ndarray, ...]:
@@ -118,10 +120,12 @@ def merge(
 
     Args:
         atomic_numbers: shape (atoms,).
+        atom_copies: how many atoms each stands for already, shape (atoms,).
+        atom_offsets: shape (crystals + 1,).
         distances: Å, shape (bonds,).
         first: of each bond, counted within the crystal, ascending, shape (bonds,).
         second: likewise, in any order.
-        atom_offsets: shape (crystals + 1,).
+        bond_copies: how many bonds each stands for already, shape (bonds,).
         bond_offsets: shape (crystals + 1,).
         same: Å; lengths within such an interval are one.
 
@@ -130,88 +134,89 @@ def merge(
         first, second, copies; bonds of each crystal.
     """
     crystals, atoms, bonds = len(atom_offsets) - 1, len(atomic_numbers), len(distances)
-    numbers, atom_copies, atom_counts = (
-        np.empty(atoms, np.int32),
-        np.empty(atoms, np.int32),
+    numbers, atoms_of, atom_counts = np.empty(atoms, np.int32), np.empty(atoms, np.int32), np.zeros(crystals, np.int64)
+    lengths, bonds_of, bond_counts = (
+        np.empty(bonds, np.float32),
+        np.empty(bonds, np.int32),
         np.zeros(crystals, np.int64),
     )
-    lengths, copies = np.empty(bonds, np.float32), np.empty(bonds, np.int32)
     ones, others = np.empty(bonds, first.dtype), np.empty(bonds, first.dtype)
-    atom_counts, bond_counts = np.zeros(crystals, np.int64), np.zeros(crystals, np.int64)
     atom, bond = 0, 0
     for crystal in range(crystals):
-        here = slice(bond_offsets[crystal], bond_offsets[crystal + 1])
-        z = atomic_numbers[atom_offsets[crystal] : atom_offsets[crystal + 1]]
-        d, i, j = distances[here], first[here], second[here]
+        begin, end = bond_offsets[crystal], bond_offsets[crystal + 1]
+        d, i, j, copies = distances[begin:end], first[begin:end], second[begin:end], bond_copies[begin:end]
+        begin, end = atom_offsets[crystal], atom_offsets[crystal + 1]
+        z, members = atomic_numbers[begin:end], atom_copies[begin:end]
+        shell, mean = _shells(d, copies, same)
+        kind, representative = _kinds(z, i, j, shell, copies)
 
-        # Lengths to integers: those within one interval share a number.
-        shell, mean = np.empty(len(d), np.int64), np.empty(len(d), np.float64)
-        shells, begin, total, members = -1, -np.inf, 0.0, 0
-        for b in np.argsort(d):
-            if d[b] > begin + same:
-                shells, begin, total, members = shells + 1, d[b], 0.0, 0
-            total, members = total + d[b], members + 1
-            shell[b], mean[shells] = shells, total / members
-
-        # Colours of atoms, refined by those of their neighbours until there are no more of them.
-        colour = np.empty(len(z), np.uint64)
+        atom_counts[crystal] = len(representative)
+        numbers[atom : atom + len(representative)] = z[representative]
+        atoms_of[atom : atom + len(representative)] = 0
         for a in range(len(z)):
-            colour[a] = _mixed(np.uint64(z[a]))
-        kind, representative, kinds = _kinds(colour)
-        while True:
-            bonded = np.zeros(len(z), np.uint64)
-            for b in range(len(d)):
-                bonded[i[b]] += _mixed(_mixed(np.uint64(shell[b])) + colour[j[b]])
-            for a in range(len(z)):
-                colour[a] = _mixed(colour[a] + _mixed(bonded[a]))
-            before = kinds
-            kind, representative, kinds = _kinds(colour)
-            if kinds == before:
-                break
-
-        # One atom of each colour, and of its bonds one of each length and end.
-        for a in range(kinds):
-            numbers[atom + a], atom_copies[atom + a] = z[representative[a]], 0
-        for a in range(len(z)):
-            atom_copies[atom + kind[a]] += 1
-        for a in range(kinds):
-            low, high = np.searchsorted(i, representative[a]), np.searchsorted(i, representative[a], side="right")
-            alike = np.empty(high - low, np.int64)
-            for b in range(low, high):
-                alike[b - low] = kind[j[b]] * (shells + 1) + shell[b]
-            alike.sort()
-            for k in range(len(alike)):
-                if k > 0 and alike[k] == alike[k - 1]:
-                    copies[bond - 1] += 1
+            atoms_of[atom + kind[a]] += members[a]
+        for a in range(len(representative)):
+            low = np.searchsorted(i, representative[a])
+            high = np.searchsorted(i, representative[a], side="right")
+            ends = kind[j[low:high]] * len(mean) + shell[low:high]
+            previous = -1
+            for b in np.argsort(ends):
+                if ends[b] == previous:
+                    bonds_of[bond - 1] += copies[low + b]
                     continue
-                end, length = divmod(alike[k], shells + 1)
-                ones[bond], others[bond], lengths[bond], copies[bond] = a, end, mean[length], 1
-                bond_counts[crystal], bond = bond_counts[crystal] + 1, bond + 1
-        atom_counts[crystal], atom = kinds, atom + kinds
-    return (
-        numbers[:atom].copy(),
-        atom_copies[:atom].copy(),
-        atom_counts,
-        lengths[:bond].copy(),
-        ones[:bond].copy(),
-        others[:bond].copy(),
-        copies[:bond].copy(),
-        bond_counts,
-    )
+                previous = ends[b]
+                ones[bond], others[bond], lengths[bond] = a, ends[b] // len(mean), mean[ends[b] % len(mean)]
+                bonds_of[bond] = copies[low + b]
+                bond_counts[crystal] += 1
+                bond += 1
+        atom += len(representative)
+    left = numbers[:atom].copy(), atoms_of[:atom].copy(), atom_counts
+    return (*left, lengths[:bond].copy(), ones[:bond].copy(), others[:bond].copy(), bonds_of[:bond].copy(), bond_counts)
 
 
 @_compiled
-def _mixed(x: np.uint64) -> np.uint64:
-    """A number that depends on every bit of another; Steele et al., OOPSLA 2014 (SplitMix)."""
-    x += np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+def _shells(distances: np.ndarray, copies: np.ndarray, same: float) -> tuple[np.ndarray, np.ndarray]:
+    """Lengths as integers, those within one interval of width `same` as one; and the mean length of each."""
+    shell, mean = np.empty(len(distances), np.int64), np.empty(len(distances), np.float64)
+    last, low, total, members = -1, -np.inf, 0.0, 0
+    for b in np.argsort(distances):
+        if distances[b] > low + same:
+            last, low, total, members = last + 1, distances[b], 0.0, 0
+        total += copies[b] * float(distances[b])
+        members += copies[b]
+        shell[b], mean[last] = last, total / members
+    return shell, mean[: last + 1]
 
 
 @_compiled
-def _kinds(colour: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Colours as integers in the order in which they appear, the first atom of each, and their number."""
+def _kinds(
+    atomic_numbers: np.ndarray, first: np.ndarray, second: np.ndarray, shell: np.ndarray, copies: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The kind of each atom of a crystal, and the first atom of each kind.
+
+    Atoms are coloured by element, then again and again by the colours of their neighbours, until that tells no more of
+    them apart.
+    """
+    atoms = len(atomic_numbers)
+    colour = np.empty(atoms, np.uint64)
+    for a in range(atoms):
+        colour[a] = _mixed(np.uint64(atomic_numbers[a]))
+    kind, representative = _numbered(colour)
+    while True:
+        around = np.zeros(atoms, np.uint64)
+        for b in range(len(shell)):
+            around[first[b]] += np.uint64(copies[b]) * _mixed(_mixed(np.uint64(shell[b])) + colour[second[b]])
+        for a in range(atoms):
+            colour[a] = _mixed(colour[a] + _mixed(around[a]))
+        before = len(representative)
+        kind, representative = _numbered(colour)
+        if len(representative) == before:
+            return kind, representative
+
+
+@_compiled
+def _numbered(colour: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Colours as integers in the order in which they appear, and the first atom of each."""
     kind, representative, kinds = np.empty(len(colour), np.int64), np.empty(len(colour), np.int64), 0
     for a in range(len(colour)):
         k = 0
@@ -221,4 +226,13 @@ def _kinds(colour: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
             representative[kinds] = a
             kinds += 1
         kind[a] = k
-    return kind, representative, kinds
+    return kind, representative[:kinds]
+
+
+@_compiled
+def _mixed(x: np.uint64) -> np.uint64:
+    """A number that depends on every bit of another; Steele et al., OOPSLA 2014 (SplitMix)."""
+    x += np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))

@@ -19,7 +19,7 @@ import numpy as np
 
 from bandgaps import models, published
 from bandgaps.errors import InputError
-from bandgaps.graphs import Graphs
+from bandgaps.graphs import Graphs, merged
 
 
 @contextmanager
@@ -113,8 +113,11 @@ class Batch(NamedTuple):
     """Crystals as one graph without bonds between them."""
 
     atomic_numbers: Any  # (atoms,)
+    atom_copies: Any  # how many atoms of its crystal each stands for, (atoms,)
     crystal: Any  # of each atom, (atoms,)
-    distances: Any  # Å, (bonds,)
+    distances: Any  # all lengths of bonds, each once, Å, (lengths,)
+    length: Any  # of each bond, an index of distances, (bonds,)
+    bond_copies: Any  # how many bonds of its first atom each stands for, (bonds,)
     first: Any  # atom at which a bond starts, ascending, (bonds,)
     second: Any  # atom at which it ends, (bonds,)
     fidelity: Any  # (crystals,)
@@ -123,10 +126,14 @@ class Batch(NamedTuple):
 def batch_of(graphs: Graphs, fidelity: np.ndarray | None = None) -> Batch:
     """One batch of all crystals; `fidelity` is the index of each crystal's level of theory, shape (crystals,)."""
     shift = np.repeat(graphs.atom_offsets[:-1], graphs.bond_counts).astype(np.int32)
+    distances, length = np.unique(graphs.distances, return_inverse=True)
     return Batch(
         graphs.atomic_numbers,
+        graphs.atom_copies.astype(np.float32),
         np.repeat(np.arange(len(graphs), dtype=np.int32), graphs.atom_counts),
-        graphs.distances,
+        distances,
+        length.astype(np.int32),
+        graphs.bond_copies.astype(np.float32),
         graphs.first + shift,
         graphs.second + shift,
         np.zeros(len(graphs), dtype=np.int32) if fidelity is None else np.asarray(fidelity, dtype=np.int32),
@@ -141,41 +148,44 @@ def softplus2(x: Any) -> Any:
 def forward(weights: Weights, batch: Batch, settings: Hyperparameters) -> Any:
     """The network's output for each crystal (the standardised target), shape (crystals,)."""
     crystals, atoms = ops.shape(batch.fidelity)[0], ops.shape(batch.atomic_numbers)[0]
-    bond_crystal = ops.take(batch.crystal, batch.first, axis=0)
-    bonds_of_atom = _segment_mean_weights(batch.first, atoms)
-    bonds_of_crystal = _segment_mean_weights(bond_crystal, crystals)
-    atoms_of_crystal = _segment_mean_weights(batch.crystal, crystals)
+    crystal_of_bond = ops.take(batch.crystal, batch.first, axis=0)
+    bonds_of_atom = ops.segment_sum(batch.bond_copies, batch.first, num_segments=atoms)
+    in_atom = (batch.bond_copies / ops.take(bonds_of_atom, batch.first, axis=0))[:, None]
+    atom_share, bond_share = batch.atom_copies, batch.atom_copies * bonds_of_atom
+    in_crystal = _shares(atom_share, batch.crystal, crystals)
+    bonds_in_crystal = _shares(bond_share, batch.crystal, crystals)
+    copies_of_bond = ops.take(batch.atom_copies, batch.first, axis=0) * batch.bond_copies
 
     centers = np.linspace(0, settings.last_center, settings.gaussians, dtype=np.float32)
     atom = ops.take(weights["element_embedding"], batch.atomic_numbers, axis=0)
-    bond = ops.exp(-(((batch.distances[:, None] - centers) / np.float32(settings.width)) ** 2))
+    length = ops.exp(-(((batch.distances[:, None] - centers) / np.float32(settings.width)) ** 2))
     if settings.fidelities:
         state = ops.take(weights["fidelity_embedding"], batch.fidelity, axis=0)
     else:
         state = ops.zeros((crystals, 2))
 
-    atom, bond, state = (
-        _layers(weights, f"input/{part}", x) for part, x in zip(PARTS, (atom, bond, state), strict=True)
+    atom, length, state = (
+        _layers(weights, f"input/{part}", x) for part, x in zip(PARTS, (atom, length, state), strict=True)
     )
+    bond = ops.take(length, batch.length, axis=0)
     for block in range(settings.blocks):
         name = f"block{block}"
         v, e, u = atom, bond, state
         if block > 0:
             v, e, u = (_layers(weights, f"{name}/{part}/ff", x) for part, x in zip(PARTS, (v, e, u), strict=True))
         e = _bond_update(weights, f"{name}/bond/phi", v, e, u, batch)
-        sums = ops.segment_sum(e, batch.first, num_segments=atoms)
+        mean_bond = ops.segment_sum(e * in_atom, batch.first, num_segments=atoms)
         u_of_atom = ops.take(u, batch.crystal, axis=0)
-        v = _layers(
-            weights, f"{name}/atom/phi", ops.concatenate([sums * bonds_of_atom, v, u_of_atom], -1), linear_end=True
-        )
-        mean_bond = ops.segment_sum(sums, batch.crystal, num_segments=crystals) * bonds_of_crystal
-        mean_atom = ops.segment_sum(v, batch.crystal, num_segments=crystals) * atoms_of_crystal
+        v = _layers(weights, f"{name}/atom/phi", ops.concatenate([mean_bond, v, u_of_atom], -1), linear_end=True)
+        mean_bond = ops.segment_sum(mean_bond * bonds_in_crystal, batch.crystal, num_segments=crystals)
+        mean_atom = ops.segment_sum(v * in_crystal, batch.crystal, num_segments=crystals)
         u = _layers(weights, f"{name}/state/phi", ops.concatenate([mean_bond, mean_atom, u], -1), linear_end=True)
         atom, bond, state = atom + v, bond + e, state + u
 
+    steps = settings.set2set_steps
     readout = [
-        _set2set(weights, "set2set/atom", atom, batch.crystal, crystals, settings.set2set_steps),
-        _set2set(weights, "set2set/bond", bond, bond_crystal, crystals, settings.set2set_steps),
+        _set2set(weights, "set2set/atom", atom, batch.atom_copies, batch.crystal, crystals, steps),
+        _set2set(weights, "set2set/bond", bond, copies_of_bond, crystal_of_bond, crystals, steps),
         state,
     ]
     output = _layers(weights, "readout", ops.concatenate(readout, -1), linear_end=True)[:, 0]
@@ -203,14 +213,14 @@ def _bond_update(weights: Weights, name: str, v: Any, e: Any, u: Any, batch: Bat
     return _layers(weights, name, softplus2(hidden), linear_end=True, start=1)
 
 
-def _segment_mean_weights(segments: Any, count: Any) -> Any:
-    """1 / members of each segment, shape (count, 1): what turns sums into means."""
-    ones = ops.ones_like(segments, dtype="float32")
-    return 1.0 / ops.maximum(ops.segment_sum(ones, segments, num_segments=count), 1.0)[:, None]
+def _shares(copies: Any, segments: Any, count: Any) -> Any:
+    """The part that each row has in its segment, shape (rows, 1): what turns sums into means."""
+    total = ops.segment_sum(copies, segments, num_segments=count)
+    return (copies / ops.take(total, segments, axis=0))[:, None]
 
 
-def _set2set(weights: Weights, name: str, x: Any, segments: Any, count: Any, steps: int) -> Any:
-    """Summary of the rows of each segment, whatever their order, shape (count, 2 n3).
+def _set2set(weights: Weights, name: str, x: Any, copies: Any, segments: Any, count: Any, steps: int) -> Any:
+    """Summary of the rows of each segment, whatever their order, each with its copies, shape (count, 2 n3).
 
     Vinyals et al., arXiv 1511.06391, as megnet has it: the cell state does not pass from one step to the next, and the
     gates are Keras 1's hard sigmoid.
@@ -227,7 +237,7 @@ def _set2set(weights: Weights, name: str, x: Any, segments: Any, count: Any, ste
         hidden = gate(leave) * ops.tanh(gate(enter) * ops.tanh(cell))
         energy = ops.sum(memory * ops.take(hidden, segments, axis=0), -1)
         highest = ops.segment_max(energy, segments, num_segments=count)
-        attention = ops.exp(energy - ops.take(highest, segments, axis=0))
+        attention = copies * ops.exp(energy - ops.take(highest, segments, axis=0))
         total = ops.segment_sum(attention, segments, num_segments=count)
         weighted = ops.segment_sum(memory * attention[:, None], segments, num_segments=count)
         query = ops.concatenate([hidden, weighted / total[:, None]], -1)
@@ -239,7 +249,7 @@ def signature() -> Batch:
     import tensorflow as tf
 
     whole, real = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)
-    return Batch(whole, whole, real, whole, whole, whole)
+    return Batch(whole, real, whole, real, whole, real, whole, whole, whole)
 
 
 @lru_cache(maxsize=8)
@@ -321,6 +331,7 @@ class Model:
         """
         self._check(graphs)
         level = np.full(len(graphs), self._fidelity_index(fidelity))
+        graphs = merged(graphs)
         values = np.array([outputs(self.hyperparameters, weights, graphs, level) for weights in self.members])
         targets = self.mean + self.std * values
         spread = targets.std(axis=0, ddof=1) if len(targets) > 1 else np.full(len(graphs), np.nan)

@@ -6,7 +6,7 @@ import hashlib
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from bandgaps import megnet  # before keras, for which it names the backend
 from bandgaps.errors import InputError, RunError
 from bandgaps.files import read_json, replacing, write_json
-from bandgaps.graphs import Graphs
+from bandgaps.graphs import Graphs, merged
 from bandgaps.megnet import Hyperparameters, Model
 
 import keras  # isort: skip
@@ -128,7 +128,8 @@ class _Trainer:
     def __init__(
         self, train: Rows, validation: Rows, settings: Hyperparameters, training: Training, mean: float, std: float
     ) -> None:
-        self.train, self.validation, self.settings, self.training = train, validation, settings, training
+        self.settings, self.training = settings, training
+        self.train, self.validation = (replace(rows, graphs=merged(rows.graphs)) for rows in (train, validation))
         self.std = std
         self.standardised = ((train.targets - mean) / std).astype(np.float32)
         self.wanted = (validation.targets - mean) / std
