@@ -324,8 +324,9 @@ def compute_gllbsc(crystal: Crystal, row: Row) -> Row:
     return row | outcome
 
 
-# hexagonal cells have fewer symmetries, half-Heuslers mostly d electrons
-EXTRA_COST = {"hcp": 3.0, "wurtzite": 3.0, "half-Heusler": 1.4}
+# hexagonal cells have fewer symmetries; d electrons need more bands and more iterations
+EXTRA_COST = {"hcp": 3.0, "wurtzite": 3.0, "BiF3": 0.6}
+D_ELECTRONS = frozenset("Sc Ti V Cu Zn Y Zr Nb Mo Ru Rh Pd Ag Cd Hf Ta W Re Os Ir Pt Hg".split())
 
 
 def queue(waiting: list[Crystal], known: list[tuple[Crystal, float]]) -> list[Crystal]:
@@ -337,7 +338,8 @@ def queue(waiting: list[Crystal], known: list[tuple[Crystal, float]]) -> list[Cr
     for crystal, a in zip(waiting, expected_lattice_constants(known, waiting), strict=True):
         prototype = PROTOTYPES[crystal.prototype]
         volume = abs(float(np.linalg.det(prototype.lattice(a))))
-        costs[crystal] = len(prototype.sites) * volume**0.5 * EXTRA_COST.get(crystal.prototype, 1.0)
+        extra = EXTRA_COST.get(crystal.prototype, 1.0) * (1.6 if D_ELECTRONS & set(crystal.elements) else 1.0)
+        costs[crystal] = extra * len(prototype.sites) * volume**0.5
     ranked: list[tuple[float, Crystal]] = []
     for ionic in (True, False):
         kind = sorted((crystal for crystal in waiting if crystal.ionic == ionic), key=lambda c: costs[c])

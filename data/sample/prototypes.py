@@ -141,6 +141,9 @@ def families() -> Iterator[tuple[str, bool, list[tuple[str, ...]]]]:
         yield prototype, False, [(m,) for m in METALS]
     carbides = product("Ti Zr Hf V Nb Ta Sc Y".split(), "C N O S".split())
     yield "rocksalt", False, [pair for pair in carbides if pair not in ab]
+    # neither balances, and an odd electron makes a metal of each
+    yield "rocksalt", False, list(product("Al Ga In B".split(), CHALCOGENS))
+    yield "rocksalt", False, list(product("Si Ge Sn Pb".split(), PNICTOGENS))
     late = "Ti Zr Hf Sc Y Ru Rh Pd Pt Au Ag Cu Li Ca Sr Ir Os".split()
     yield "CsCl", False, list(product("Al Ga In Mg Zn Cd Be Tl Hg Pb".split(), late))
     yield "CsCl", False, list(product("Ti Zr Hf Sc Y".split(), "Ru Rh Pd Pt Ir Os Au Ag Cu Re".split()))
