@@ -42,6 +42,8 @@ with _no_stderr():
     from keras import ops
 
 KIND = "megnet"
+TENSORFLOW = keras.backend.backend() == "tensorflow"
+LOG_2 = np.float32(np.log(2))
 BONDS_A_BATCH = 20_000  # in prediction; small enough for the processor's cache, large enough to keep it busy
 PARTS = ("atom", "bond", "state")
 
@@ -142,19 +144,50 @@ def batch_of(graphs: Graphs, fidelity: np.ndarray | None = None) -> Batch:
 
 def softplus2(x: Any) -> Any:
     """The activation of MEGNet: softplus, shifted so that 0 stays 0."""
-    return ops.softplus(x) - np.float32(np.log(2))
+    if not TENSORFLOW:
+        return ops.softplus(x) - LOG_2
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def activation(x: Any) -> Any:  # TensorFlow's own softplus takes twice as long, its gradient does not
+        y = tf.maximum(tf.math.log(0.5 + 0.5 * tf.exp(tf.minimum(x, 60.0))), x - LOG_2)
+        return y, lambda dy: tf.raw_ops.SoftplusGrad(gradients=dy, features=x)
+
+    return activation(x)
+
+
+def _sum_of(x: Any, segments: Any, count: Any) -> Any:
+    """The sum of each segment's rows; segments ascend, and none is empty."""
+    if not TENSORFLOW:
+        return ops.segment_sum(x, segments, num_segments=count, sorted=True)
+    import tensorflow as tf
+
+    return tf.math.segment_sum(x, segments)  # six times as fast as what takes them in any order
+
+
+def _spread(x: Any, segments: Any) -> Any:
+    """Each segment's row of x to all its members; segments ascend, and none is empty."""
+    if not TENSORFLOW:
+        return ops.take(x, segments, axis=0)
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def gather(x: Any) -> Any:
+        return tf.gather(x, segments), lambda dy: tf.math.segment_sum(dy, segments)
+
+    return gather(x)
 
 
 def forward(weights: Weights, batch: Batch, settings: Hyperparameters) -> Any:
     """The network's output for each crystal (the standardised target), shape (crystals,)."""
     crystals, atoms = ops.shape(batch.fidelity)[0], ops.shape(batch.atomic_numbers)[0]
     crystal_of_bond = ops.take(batch.crystal, batch.first, axis=0)
-    bonds_of_atom = ops.segment_sum(batch.bond_copies, batch.first, num_segments=atoms)
-    in_atom = (batch.bond_copies / ops.take(bonds_of_atom, batch.first, axis=0))[:, None]
+    bonds_of_atom = _sum_of(batch.bond_copies, batch.first, atoms)
+    in_atom = (batch.bond_copies / _spread(bonds_of_atom, batch.first))[:, None]
     atom_share, bond_share = batch.atom_copies, batch.atom_copies * bonds_of_atom
     in_crystal = _shares(atom_share, batch.crystal, crystals)
     bonds_in_crystal = _shares(bond_share, batch.crystal, crystals)
-    copies_of_bond = ops.take(batch.atom_copies, batch.first, axis=0) * batch.bond_copies
+    copies_of_bond = _spread(batch.atom_copies, batch.first) * batch.bond_copies
 
     centers = np.linspace(0, settings.last_center, settings.gaussians, dtype=np.float32)
     atom = ops.take(weights["element_embedding"], batch.atomic_numbers, axis=0)
@@ -174,11 +207,11 @@ def forward(weights: Weights, batch: Batch, settings: Hyperparameters) -> Any:
         if block > 0:
             v, e, u = (_layers(weights, f"{name}/{part}/ff", x) for part, x in zip(PARTS, (v, e, u), strict=True))
         e = _bond_update(weights, f"{name}/bond/phi", v, e, u, batch)
-        mean_bond = ops.segment_sum(e * in_atom, batch.first, num_segments=atoms)
-        u_of_atom = ops.take(u, batch.crystal, axis=0)
+        mean_bond = _sum_of(e * in_atom, batch.first, atoms)
+        u_of_atom = _spread(u, batch.crystal)
         v = _layers(weights, f"{name}/atom/phi", ops.concatenate([mean_bond, v, u_of_atom], -1), linear_end=True)
-        mean_bond = ops.segment_sum(mean_bond * bonds_in_crystal, batch.crystal, num_segments=crystals)
-        mean_atom = ops.segment_sum(v * in_crystal, batch.crystal, num_segments=crystals)
+        mean_bond = _sum_of(mean_bond * bonds_in_crystal, batch.crystal, crystals)
+        mean_atom = _sum_of(v * in_crystal, batch.crystal, crystals)
         u = _layers(weights, f"{name}/state/phi", ops.concatenate([mean_bond, mean_atom, u], -1), linear_end=True)
         atom, bond, state = atom + v, bond + e, state + u
 
@@ -207,16 +240,16 @@ def _bond_update(weights: Weights, name: str, v: Any, e: Any, u: Any, batch: Bat
     """phi_e of [v_i, v_j, e_ij, u]; its first layer is a sum over the four, so atoms are multiplied, then gathered."""
     of_first, of_second, of_bond, of_state = ops.split(weights[f"{name}/0/kernel"], 4)
     shared = ops.matmul(u, of_state) + weights[f"{name}/0/bias"]
-    first = ops.matmul(v, of_first) + ops.take(shared, batch.crystal, axis=0)
+    first = ops.matmul(v, of_first) + _spread(shared, batch.crystal)
     second = ops.matmul(v, of_second)
-    hidden = ops.take(first, batch.first, axis=0) + ops.take(second, batch.second, axis=0) + ops.matmul(e, of_bond)
+    hidden = _spread(first, batch.first) + ops.take(second, batch.second, axis=0) + ops.matmul(e, of_bond)
     return _layers(weights, name, softplus2(hidden), linear_end=True, start=1)
 
 
 def _shares(copies: Any, segments: Any, count: Any) -> Any:
     """The part that each row has in its segment, shape (rows, 1): what turns sums into means."""
-    total = ops.segment_sum(copies, segments, num_segments=count)
-    return (copies / ops.take(total, segments, axis=0))[:, None]
+    total = _sum_of(copies, segments, count)
+    return (copies / _spread(total, segments))[:, None]
 
 
 def _set2set(weights: Weights, name: str, x: Any, copies: Any, segments: Any, count: Any, steps: int) -> Any:
@@ -235,11 +268,11 @@ def _set2set(weights: Weights, name: str, x: Any, copies: Any, segments: Any, co
     for _ in range(steps):
         enter, _forget, cell, leave = ops.split(ops.matmul(query, kernel) + bias, 4, axis=-1)
         hidden = gate(leave) * ops.tanh(gate(enter) * ops.tanh(cell))
-        energy = ops.sum(memory * ops.take(hidden, segments, axis=0), -1)
-        highest = ops.segment_max(energy, segments, num_segments=count)
+        energy = ops.sum(memory * _spread(hidden, segments), -1)
+        highest = ops.segment_max(ops.stop_gradient(energy), segments, num_segments=count)
         attention = copies * ops.exp(energy - ops.take(highest, segments, axis=0))
-        total = ops.segment_sum(attention, segments, num_segments=count)
-        weighted = ops.segment_sum(memory * attention[:, None], segments, num_segments=count)
+        total = _sum_of(attention, segments, count)
+        weighted = _sum_of(memory * attention[:, None], segments, count)
         query = ops.concatenate([hidden, weighted / total[:, None]], -1)
     return query
 
