@@ -66,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
     add("--learning-rate", type=_positive, help="of Adam at the start (0.001; 0.002 for small tables)")
     add("--patience", type=_natural, help="stop after so many epochs without progress (a third of --epochs)")
     add("--members", type=_natural, help="networks in the ensemble; their spread is the sigma (1; 3 for small tables)")
+    add("--devices", type=_natural, help="GPUs (or logical CPUs) that share each batch (all GPUs there are)")
     add("--cutoff", type=_positive, default=4.0, help="atoms closer than this share a bond, Å (%(default)s)")
     add("--seed", type=_seed, default=0, help="of initial weights and the order of rows (%(default)s)")
     add("--figures", type=Path, default=Path("figures"), help="folder of the PDFs (%(default)s)")
@@ -101,10 +102,10 @@ def _positive(text: str) -> float:
 
 
 def read(path: Path, options: argparse.Namespace) -> tuple[pd.DataFrame, str]:
-    """The table with its split, by seed 0 where it has none, and the name of the target."""
+    """The table with its split, by seed 0 where it has none, and the name of the target; structures as dictionaries."""
     from bandgaps import dataset
 
-    table = dataset.read(path)
+    table = dataset.read_records(path)
     target = options.target or dataset.read_meta(path).get("target", "band_gap")
     dataset.require_columns(table, ["structure", target], path)
     table = table.assign(**{target: dataset.target_values(table, target, path)})
@@ -165,7 +166,9 @@ def train(options: argparse.Namespace) -> None:
         f"training {members} network(s) on {len(fitted.targets):,} rows, {len(validated.targets):,} decide when to stop"
     )
     architecture = megnet.Hyperparameters(cutoff=options.cutoff, last_center=options.cutoff + 1)
-    model, history = training.fit(fitted, validated, architecture, settings, members, checkpoints)
+    model, history = training.fit(
+        fitted, validated, architecture, settings, members, checkpoints, devices=options.devices
+    )
     card = {
         "name": output.name,
         "target": target,

@@ -23,6 +23,7 @@ from keras import ops  # isort: skip
 
 History = list[dict[str, float]]  # one entry an epoch: member, epoch, loss, train_mae and validation_mae
 LINE_EVERY = 5.0  # s, between lines of progress
+Share = tuple[megnet.Batch, np.ndarray, np.ndarray]  # crystals, their standardised targets, what each counts
 COLUMNS = ("member", "epoch", "loss", "train_mae", "validation_mae")
 
 
@@ -75,6 +76,7 @@ def fit(
     members: int = 1,
     checkpoints: Path | str | None = None,
     report: Callable[[str], None] = print,
+    devices: int | None = None,
 ) -> tuple[Model, History]:
     """Train an ensemble; of each member the weights with the lowest validation error are kept.
 
@@ -87,9 +89,11 @@ def fit(
         checkpoints: folder that keeps the state after each epoch; a later call with the same arguments goes on from
             there and ends as if it had not been interrupted.
         report: takes a line of progress an epoch, but at most one in a few seconds.
+        devices: how many GPUs, or else logical CPUs, share each batch; by default all GPUs there are.
 
     Raises:
-        InputError: no rows, an element the model has no embedding for, or checkpoints of another training.
+        InputError: no rows, an element the model has no embedding for, checkpoints of another training, or fewer
+            devices than asked for.
         RunError: the loss is no longer a number.
     """
     for name, rows in (("training", train), ("validation", validation)):
@@ -100,7 +104,7 @@ def fit(
     folder = Path(checkpoints) if checkpoints is not None else None
     if folder:
         _claim(folder, _identity(train, validation, settings, training))
-    trainer = _Trainer(train, validation, settings, training, mean, std)
+    trainer = _Trainer(train, validation, settings, training, mean, std, devices)
     clock = _Clock(training.epochs * members)
     weights, history = [], []
     for member in range(members):
@@ -126,7 +130,14 @@ class _Trainer:
     """One network's training; members follow one another in it, so that its step is compiled once."""
 
     def __init__(
-        self, train: Rows, validation: Rows, settings: Hyperparameters, training: Training, mean: float, std: float
+        self,
+        train: Rows,
+        validation: Rows,
+        settings: Hyperparameters,
+        training: Training,
+        mean: float,
+        std: float,
+        devices: int | None = None,
     ) -> None:
         self.settings, self.training = settings, training
         self.train, self.validation = (replace(rows, graphs=merged(rows.graphs)) for rows in (train, validation))
@@ -135,10 +146,13 @@ class _Trainer:
         self.wanted = (validation.targets - mean) / std
         steps = training.epochs * -(-len(train.targets) // training.batch_size)
         size = sum(np.prod(shape, dtype=int) for shape in settings.weight_shapes().values())
-        self.vector = keras.Variable(np.zeros(size, np.float32), name="weights")
-        self.optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(training.learning_rate, steps))
-        self.optimizer.build([self.vector])
-        self.step = _compiled_step(self.vector, self.optimizer, settings, training.loss)
+        schedule = keras.optimizers.schedules.CosineDecay(training.learning_rate, steps)
+        self.strategy = _strategy(devices)
+        with self.strategy.scope():
+            self.vector = keras.Variable(np.zeros(size, np.float32), name="weights")
+            self.optimizer = keras.optimizers.Adam(schedule)
+            self.optimizer.build([self.vector])
+        self.step = _compiled_step(self.vector, self.optimizer, settings, training.loss, self.strategy)
         self.begin(0)
 
     def begin(self, member: int) -> None:
@@ -164,8 +178,7 @@ class _Trainer:
         order = np.random.default_rng([self.training.seed, self.member, epoch]).permutation(len(self.standardised))
         sums = np.zeros(2)
         for rows in _slices(order, self.training.batch_size):
-            batch = megnet.batch_of(self.train.graphs.select(rows), self.train.levels[rows])
-            loss, error = self.step(batch, self.standardised[rows])
+            loss, error = self.step([self._share(part, len(rows)) for part in self._parts(rows)])
             sums += np.array([float(loss), float(error)]) * len(rows)
         loss, error = sums / len(order)
         predicted = megnet.outputs(
@@ -178,6 +191,17 @@ class _Trainer:
             self.best = self.now()
         values = (self.member, epoch + 1, loss, error * self.std, wrong * self.std)
         self.history.append(dict(zip(COLUMNS, map(float, values), strict=True)))
+
+    def _parts(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Rows for each device."""
+        return np.array_split(rows, self.strategy.num_replicas_in_sync)
+
+    def _share(self, rows: np.ndarray, total: int) -> Share:
+        """What one device does of a batch of so many rows; one without rows does another, which does not count."""
+        weight = 1 / total if len(rows) else 0.0
+        rows = rows if len(rows) else np.zeros(1, dtype=int)
+        batch = megnet.batch_of(self.train.graphs.select(rows), self.train.levels[rows])
+        return batch, self.standardised[rows], np.full(len(rows), weight, np.float32)
 
     def progress(self) -> str:
         """What the last epoch brought, on one line."""
@@ -227,22 +251,46 @@ def _named(vector: Any, settings: Hyperparameters) -> dict[str, Any]:
     return {name: ops.reshape(part, shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
 
 
-def _compiled_step(
-    vector: Any, optimizer: Any, settings: Hyperparameters, loss: str
-) -> Callable[[megnet.Batch, np.ndarray], tuple[Any, Any]]:
-    """One step of the optimiser on one batch; returns the loss and the mean absolute error before it."""
-    if keras.backend.backend() != "tensorflow":
+def _strategy(devices: int | None) -> Any:
+    """TensorFlow's way of sharing work between devices: all have the same weights and sum their gradients."""
+    if not megnet.TENSORFLOW:
         raise RunError(f"KERAS_BACKEND={keras.backend.backend()}: training needs tensorflow; unset KERAS_BACKEND")
     import tensorflow as tf
 
-    def step(batch: megnet.Batch, targets: Any) -> tuple[Any, Any]:
+    gpus = tf.config.list_logical_devices("GPU")
+    known = gpus or tf.config.list_logical_devices("CPU")
+    count = devices or max(len(gpus), 1)
+    if count > len(known):
+        raise InputError(f"--devices {count}: TensorFlow sees {len(known)} ({known[0].device_type}); ask for fewer")
+    if count == 1:
+        return tf.distribute.get_strategy()
+    return tf.distribute.MirroredStrategy([device.name for device in known[:count]])
+
+
+def _compiled_step(
+    vector: Any, optimizer: Any, settings: Hyperparameters, loss: str, strategy: Any
+) -> Callable[[list[Share]], tuple[Any, Any]]:
+    """One step of the optimiser on one batch, a share for each device; returns the loss and the mean absolute error."""
+    import tensorflow as tf
+
+    def step(batch: megnet.Batch, targets: Any, weights: Any) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:
             error = ops.abs(megnet.forward(_named(vector, settings), batch, settings) - targets)
-            value = ops.mean(error if loss == "mae" else ops.where(error < 1, error**2 / 2, error - 0.5))
+            value = ops.sum(weights * (error if loss == "mae" else ops.where(error < 1, error**2 / 2, error - 0.5)))
         optimizer.apply_gradients([(tape.gradient(value, vector), vector)])
-        return value, ops.mean(error)
+        return value, ops.sum(weights * error)
 
-    return tf.function(step, input_signature=[megnet.signature(), tf.TensorSpec([None], tf.float32)], autograph=False)
+    def together(shares: list[Share]) -> tuple[Any, ...]:
+        def own() -> tuple[Any, Any]:
+            device = tf.distribute.get_replica_context().replica_id_in_sync_group
+            return step(*shares[int(tf.get_static_value(device))])
+
+        values = strategy.run(own)
+        return tuple(strategy.reduce("SUM", value, axis=None) for value in values)
+
+    real = tf.TensorSpec([None], tf.float32)
+    share = (megnet.signature(), real, real)
+    return tf.function(together, input_signature=[[share] * strategy.num_replicas_in_sync], autograph=False)
 
 
 def _initial(name: str, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
