@@ -19,6 +19,7 @@ from typing import Any
 import pandas as pd
 from monty.json import MontyEncoder
 from prototypes import PROTOTYPES
+from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Composition, Lattice, Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
@@ -106,7 +107,9 @@ def space_group(structure: Structure) -> int:
 
 
 def pair_up(table: pd.DataFrame, reference: dict[str, list[Row]]) -> pd.DataFrame:
-    """Crystals that the reference has too (same reduced formula, space group and atoms in the primitive cell).
+    """Crystals that the reference has too: same reduced formula, space group and sites up to a scale.
+
+    The sites tell apart the three half-Heuslers of one formula.
 
     Columns: gap, GLLB-SC gap (eV) and the cube root of the volume per atom (Å) of both; where the reference has
     several such entries, the one of the closest volume.
@@ -118,8 +121,7 @@ def pair_up(table: pd.DataFrame, reference: dict[str, list[Row]]) -> pd.DataFram
         entries = []
         for entry in reference.get(row["formula"], []):
             theirs = Structure.from_dict(entry["structure"])
-            same_size = len(theirs.get_primitive_structure()) == len(ours)
-            if same_size and space_group(theirs) == group:
+            if space_group(theirs) == group and StructureMatcher(scale=True).fit(ours, theirs):
                 entries.append((abs(theirs.volume / len(theirs) - ours.volume / len(ours)), entry, theirs))
         if entries:
             _, entry, theirs = min(entries, key=lambda candidate: candidate[0])
