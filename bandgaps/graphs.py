@@ -217,10 +217,13 @@ def _of_record(record: Mapping[str, Any]) -> tuple[Any, Any, list[int], Any]:
     """Lattice vectors, axes that repeat, atomic numbers and fractional coordinates of a structure's dictionary."""
     lattice, sites = record["lattice"], record["sites"]
     species = [site["species"] for site in sites]
-    for shared in species:
-        if len(shared) != 1 or shared[0]["occu"] != 1:
-            raise _shared(", ".join(f"{one['element']}:{one['occu']:g}" for one in shared))
-    numbers = [_NUMBERS[element["element"]] for (element,) in species]
+    try:
+        numbers = [_NUMBERS[one["element"]] for (one,) in species if one["occu"] == 1]
+    except ValueError:  # several elements
+        numbers = []
+    if len(numbers) < len(sites):
+        shared = next(several for several in species if len(several) != 1 or several[0]["occu"] != 1)
+        raise _shared(", ".join(f"{one['element']}:{one['occu']:g}" for one in shared))
     return lattice["matrix"], lattice.get("pbc", (True, True, True)), numbers, [site["abc"] for site in sites]
 
 

@@ -45,7 +45,7 @@ def search(
         positions: fractions of the lattice vectors, shape (atoms, 3).
         offsets: of atoms, shape (crystals + 1,).
         cutoff: Å.
-        tolerance: on the square of a distance, Å²; atoms closer than this to themselves are themselves.
+        tolerance: on the square of the cutoff, Å²; more than rounding, so that counting and filling find the same.
         cursor: where the next bond of each atom goes, shape (atoms,).
         first: of each bond, counted within the crystal, shape (bonds,).
         second: likewise.
@@ -57,6 +57,7 @@ def search(
         start, stop = offsets[crystal], offsets[crystal + 1]
         r = triangles[crystal]
         width, depth, height = r[0, 0], r[1, 1], r[2, 2]
+        per_width, per_depth, reach = 1 / width, 1 / depth, np.sqrt(square) / height
         lean_01, lean_02, lean_12 = r[0, 1] / width, r[0, 2] / width, r[1, 2] / depth
         along_0, along_1, along_2 = periodic[crystal]
         for i in range(start, stop):
@@ -64,43 +65,43 @@ def search(
                 d0 = positions[j, 0] - positions[i, 0]
                 d1 = positions[j, 1] - positions[i, 1]
                 d2 = positions[j, 2] - positions[i, 2]
-                low_2, high_2 = _cells(-d2, np.sqrt(square) / height, along_2)
+                found = 0
+                low_2, high_2 = _cells(-d2, reach, along_2)
                 for n2 in range(low_2, high_2):
                     z = height * (d2 + n2)
-                    left = square - z * z
-                    if left < 0:
-                        continue
+                    left = max(square - z * z, 0.0)
                     lean = d1 + lean_12 * (d2 + n2)
-                    low_1, high_1 = _cells(-lean, np.sqrt(left) / depth, along_1)
+                    low_1, high_1 = _cells(-lean, np.sqrt(left) * per_depth, along_1)
                     for n1 in range(low_1, high_1):
                         y = depth * (lean + n1)
-                        rest = left - y * y
-                        if rest < 0:
-                            continue
                         shift = d0 + lean_01 * (d1 + n1) + lean_02 * (d2 + n2)
-                        low_0, high_0 = _cells(-shift, np.sqrt(rest) / width, along_0)
+                        low_0, high_0 = _cells(-shift, np.sqrt(max(left - y * y, 0.0)) * per_width, along_0)
+                        if not fill:
+                            found += max(high_0 - low_0, 0)
+                            continue
                         for n0 in range(low_0, high_0):
+                            if i == j and n0 == 0 and n1 == 0 and n2 == 0:
+                                continue  # the atom itself
                             x = width * (shift + n0)
-                            distance = x * x + y * y + z * z
-                            if distance > square or (i == j and distance <= tolerance):
-                                continue
-                            if fill:
-                                first[cursor[i]], second[cursor[i]] = i - start, j - start
-                                distances[cursor[i]] = np.sqrt(distance)
-                            cursor[i] += 1
-                            if i == j:  # the opposite bond is found as one of its own
-                                continue
-                            if fill:
-                                first[cursor[j]], second[cursor[j]] = j - start, i - start
-                                distances[cursor[j]] = np.sqrt(distance)
-                            cursor[j] += 1
+                            length = np.sqrt(x * x + y * y + z * z)
+                            at = cursor[i] + found
+                            first[at], second[at], distances[at] = i - start, j - start, length
+                            if i != j:  # else the opposite bond is found as one of its own
+                                at = cursor[j] + found
+                                first[at], second[at], distances[at] = j - start, i - start, length
+                            found += 1
+                if i == j:
+                    cursor[i] += found if fill else found - 1
+                else:
+                    cursor[i] += found
+                    cursor[j] += found
 
 
 @_compiled
 def _cells(middle: float, reach: float, periodic: bool) -> tuple[int, int]:
-    """The whole numbers within reach of the middle, as a range; only 0 where nothing repeats."""
+    """The whole numbers within reach of the middle, as a range; 0 or none where nothing repeats."""
     if not periodic:
-        return 0, 1
+        return 0, 1 if abs(middle) <= reach else 0
     return int(np.ceil(middle - reach)), int(np.floor(middle + reach)) + 1
 
 

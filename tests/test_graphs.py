@@ -2,14 +2,17 @@ from __future__ import annotations
 
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from helpers import SAMPLE
 from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.core import Composition, Lattice, Structure
+from pymatgen.optimization.neighbors import find_points_in_spheres
 
-from bandgaps import graphs
+from bandgaps import dataset, graphs
 from bandgaps.errors import InputError
 from bandgaps.graphs import Graphs
 
@@ -67,6 +70,94 @@ def test_silicon_has_four_neighbours_and_twelve_beyond() -> None:
 def assert_same(one: Graphs, other: Graphs) -> None:
     for name in ("atomic_numbers", "distances", "first", "second", "atom_offsets", "bond_offsets"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+    for name in ("atom_copies", "bond_copies"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+
+
+@st.composite
+def odd_cells(draw: st.DrawFn) -> Structure:
+    """Crystals in cells that are tiny, long, leaning, left-handed, or repeat along some axes only."""
+    lengths = [draw(st.floats(1.5, 9)) for _ in range(3)]
+    leaning = Lattice(np.diag(lengths) + np.tril([[draw(st.floats(-9, 9)) for _ in range(3)] for _ in range(3)], -1))
+    turned = leaning.matrix[draw(st.permutations(range(3)))]
+    pbc = draw(st.sampled_from([(True, True, True), (True, True, False), (False, True, False), (False,) * 3]))
+    sites = draw(st.lists(st.tuples(*[st.floats(-1.5, 1.5)] * 3), min_size=1, max_size=4))
+    return Structure(Lattice(turned, pbc), ["Si"] * len(sites), sites)
+
+
+def assert_bonds_of_pymatgen(structure: Structure, cutoff: float) -> None:
+    """The same bonds as pymatgen finds, of the same lengths."""
+    positions = np.ascontiguousarray(structure.cart_coords)
+    first, second, _, distances = find_points_in_spheres(
+        positions,
+        positions,
+        r=cutoff,
+        pbc=np.array(structure.pbc, dtype=np.int64),
+        lattice=np.ascontiguousarray(structure.lattice.matrix),
+        tol=graphs.SAME_POSITION,
+    )
+    real = (first != second) | (distances > graphs.SAME_POSITION)
+    first, second, distances = first[real], second[real], distances[real]
+    if (np.abs(distances - cutoff) < 1e-6).any() or len(np.unique(first)) < len(structure):
+        return  # on the sphere itself rounding decides
+    order = np.lexsort((distances, second, first))
+    built = graphs.build([structure], cutoff)
+    ours = np.lexsort((built.distances, built.second, built.first))
+    np.testing.assert_array_equal(built.first[ours], first[order])
+    np.testing.assert_array_equal(built.second[ours], second[order])
+    np.testing.assert_allclose(built.distances[ours], distances[order], atol=1e-6)
+
+
+@given(odd_cells())
+def test_bonds_in_odd_cells_are_those_that_pymatgen_finds(structure: Structure) -> None:
+    assert_bonds_of_pymatgen(structure, CUTOFF)
+
+
+def sample() -> list[dict[str, Any]]:
+    return dataset.read_records(SAMPLE)["structure"].iloc[::8].tolist()
+
+
+@pytest.mark.parametrize("cutoff", [4.0, 5.0])
+def test_bonds_of_real_crystals_are_those_that_pymatgen_finds(cutoff: float) -> None:
+    for record in sample():
+        assert_bonds_of_pymatgen(Structure.from_dict(record), cutoff)
+
+
+@given(st.lists(structures(), min_size=1, max_size=3))
+def test_dictionaries_give_what_structures_give(crystals: list[Structure]) -> None:
+    built = graphs.build(crystals, CUTOFF)
+    assert_same(graphs.build([crystal.as_dict() for crystal in crystals], CUTOFF), built)
+    charged = [crystal.copy().add_oxidation_state_by_guess() for crystal in crystals]
+    assert_same(graphs.build([crystal.as_dict(verbosity=0) for crystal in charged], CUTOFF), built)
+
+
+def test_dictionaries_that_are_no_structures_are_named() -> None:
+    whole = diamond().as_dict()
+    lattice = {"lattice": {"matrix": [[1, 0, 0], [2, 0, 0], [0, 0, 1]]}}
+    sites = [{**site, "species": [{"element": "Qq", "occu": 1}]} for site in whole["sites"]]
+    short = [{**site, "abc": [0, 0]} for site in whole["sites"]]
+    for wrong, message in {
+        "null": (None, "not a pymatgen Structure"),
+        "empty": ({}, "not a pymatgen Structure"),
+        "flat": ({**whole, **lattice}, "a lattice without volume"),
+        "element": ({**whole, "sites": sites}, "not a pymatgen Structure .*Qq"),
+        "coordinates": ({**whole, "sites": short}, "not a pymatgen Structure"),
+    }.values():
+        with pytest.raises(InputError, match=f"^row 1: {message}"):
+            graphs.build([whole, wrong], CUTOFF, ["row 0", "row 1"])  # type: ignore[list-item]
+    alloy = Structure(Lattice.cubic(2.5), [Composition({"Si": 0.5, "Ge": 0.5})], [[0, 0, 0]])
+    with pytest.raises(InputError, match=r"^row 1: a site is shared \(Si:0\.5, Ge:0\.5\)"):
+        graphs.build([whole, alloy.as_dict()], CUTOFF, ["row 0", "row 1"])
+
+
+def test_threads_find_the_bonds_of_all_crystals(monkeypatch: pytest.MonkeyPatch) -> None:
+    crystals, cutoff = sample(), 6.0
+    built = graphs.build(crystals, cutoff)
+    fewer = graphs.merged(built)
+    monkeypatch.setattr(graphs, "FEW", 50)
+    monkeypatch.setattr(graphs, "THREADS", 3)
+    assert_same(graphs.build(crystals, cutoff), built)
+    assert_same(graphs.merged(built), fewer)
 
 
 @given(st.lists(structures(), min_size=1, max_size=5), st.data())
@@ -144,3 +235,52 @@ def test_another_crystal_or_cutoff_has_another_cache(tmp_path: Path) -> None:
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     assert len(graphs.cached([diamond()], CUTOFF, tmp_path / "file")) == 1
+
+
+# -------------------------------------------------------------------------------------------------- what is alike
+
+
+def test_silicon_is_one_atom_and_two_kinds_of_bond() -> None:
+    conventional = diamond().to_conventional()
+    fewer = graphs.merged(graphs.build([diamond(), conventional, conventional * (2, 1, 1)], CUTOFF))
+    assert fewer.atomic_numbers.tolist() == [14] * 3
+    assert fewer.atom_copies.tolist() == [2, 8, 16]
+    assert fewer.bond_copies.tolist() == [4, 12] * 3
+    assert fewer.first.tolist() == fewer.second.tolist() == [0] * 6
+    np.testing.assert_allclose(fewer.distances, [5.431 * np.sqrt(3) / 4, 5.431 / np.sqrt(2)] * 3, atol=1e-5)
+
+
+def test_atoms_are_told_apart_by_their_neighbours_neighbours() -> None:
+    """Five hydrogen atoms in a row: every inner one has the same bonds, but not the same second neighbours."""
+    row = Structure(Lattice.cubic(30), ["H"] * 5, [[0, 0, k / 30] for k in range(5)])
+    fewer = graphs.merged(graphs.build([row], 1.5))
+    assert fewer.atom_copies.tolist() == [2, 2, 1]
+    assert list(zip(fewer.first, fewer.second, fewer.bond_copies, strict=True)) == [
+        (0, 1, 1), (1, 0, 1), (1, 2, 1), (2, 1, 2)
+    ]  # fmt: skip
+
+
+def test_elements_and_lengths_are_told_apart() -> None:
+    salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.69), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    moved = salt.copy().translate_sites([0], [1e-3, 0, 0])
+    noisy = salt.copy().perturb(1e-6)
+    regular, other, noise = (graphs.merged(graphs.build([crystal], CUTOFF)) for crystal in (salt, moved, noisy))
+    assert regular.atomic_numbers.tolist() == noise.atomic_numbers.tolist() == [11, 17]
+    assert regular.atom_copies.tolist() == noise.atom_copies.tolist() == [4, 4]
+    assert len(other.atomic_numbers) > 4
+
+
+@given(st.lists(st.one_of(structures(), st.sampled_from([diamond(), diamond() * (1, 2, 2)])), max_size=4))
+def test_merged_crystals_stand_for_all_atoms_and_bonds(crystals: list[Structure]) -> None:
+    built = graphs.build(crystals, CUTOFF)
+    fewer = graphs.merged(built)
+    assert len(fewer) == len(built)
+    for k in range(len(built)):
+        one, other = built.between(k, k + 1), fewer.between(k, k + 1)
+        numbers = np.repeat(other.atomic_numbers, other.atom_copies)
+        assert sorted(numbers) == sorted(one.atomic_numbers)
+        lengths = np.repeat(other.distances, other.bond_copies * other.atom_copies[other.first])
+        np.testing.assert_allclose(np.sort(lengths), np.sort(one.distances), atol=graphs.SAME_DISTANCE)
+        assert set(other.second) == set(range(len(other.atomic_numbers)))
+        assert (np.diff(other.first) >= 0).all()
+    assert_same(graphs.merged(fewer), fewer)

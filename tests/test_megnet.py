@@ -214,6 +214,48 @@ def test_a_gap_does_not_depend_on_the_crystals_beside_it(monkeypatch: pytest.Mon
     assert predicted(model, []).shape == (0,)
 
 
+def test_merging_what_is_alike_changes_neither_gaps_nor_gradients() -> None:
+    """On crystals with and without symmetry, for all weights together."""
+    import keras
+    import tensorflow as tf
+
+    some = [
+        crystal for crystal in dataset.read(SAMPLE)["structure"].iloc[::40] if not dataset.has_isolated_atom(crystal)
+    ]
+    whole = graphs.build([*some, *crystals()], 4.0)
+    fewer = graphs.merged(whole)
+    assert len(fewer.distances) < len(whole.distances) / 2
+    model = random_model(1)
+    weights = {name: tf.constant(array) for name, array in model.members[0].items()}
+    results = []
+    for built in (whole, fewer):
+        with tf.GradientTape() as tape:
+            tape.watch(list(weights.values()))
+            output = megnet.forward(weights, megnet.batch_of(built), model.hyperparameters)
+            loss = keras.ops.sum(output**2)
+        gradients = tape.gradient(loss, weights)
+        results.append((output, gradients))
+    (gaps, slopes), (other_gaps, other_slopes) = results
+    assert np.std(gaps) > 0.01
+    np.testing.assert_allclose(other_gaps, gaps, atol=1e-4)
+    for name in weights:
+        one, other = (tf.convert_to_tensor(slope[name]).numpy() for slope in (slopes, other_slopes))
+        np.testing.assert_allclose(other, one, atol=2e-3 * max(1e-3, np.abs(one).max()), err_msg=name)
+
+
+def test_the_activation_is_softplus_less_its_value_at_zero() -> None:
+    import tensorflow as tf
+
+    x = np.concatenate([np.linspace(-10, 10, 201), [-1000, -100, -60, 59, 60, 61, 88, 100, 1000]]).astype(np.float32)
+    tensor = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(tensor)
+        y = megnet.softplus2(tensor)
+    np.testing.assert_allclose(y, np.logaddexp(0, x.astype(float)) - np.log(2), atol=2e-7, rtol=1e-6)
+    np.testing.assert_allclose(tape.gradient(y, tensor), 1 / (1 + np.exp(np.minimum(-x.astype(float), 700.0))), atol=1e-6)
+    assert megnet.softplus2(tf.zeros(1))[0] == 0
+
+
 # ------------------------------------------------------------------------------------------------------- model folders
 
 

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import SAMPLE
+from helpers import ROOT, SAMPLE
 
 from bandgaps import dataset, graphs, training
 from bandgaps.errors import InputError
@@ -95,3 +99,45 @@ def test_equal_targets_are_learnt_too() -> None:
     flat = Rows(part(0, 20).graphs, np.full(20, 2.5))
     model, _ = training.fit(flat, flat, SMALL, QUICK, 1, None, silent)
     assert (model.mean, model.std) == (2.5, 1.0)
+
+
+def test_epochs_leave_nothing_behind() -> None:
+    trainer = training._Trainer(rows(), part(0, 10), SMALL, QUICK, 0.0, 1.0)
+    for _ in range(3):
+        trainer.run_epoch()
+    assert trainer.step.experimental_get_tracing_count() == 1  # type: ignore[attr-defined]
+
+
+SHARED_TRAINING = """
+import tensorflow as tf
+cpu, = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from test_training import QUICK, SMALL, part, silent
+from bandgaps import training
+from bandgaps.errors import InputError
+import json
+_, history = training.fit(part(0, 33), part(33, 40), SMALL, QUICK, 1, None, silent, 2)
+try:
+    training.fit(part(0, 33), part(33, 40), SMALL, QUICK, 1, None, silent, 3)
+except InputError as error:
+    print(json.dumps([history, str(error)]))
+"""
+
+
+def test_two_devices_train_as_one_does() -> None:
+    """Of the 33 rows the last batch has one, which leaves the second device none."""
+    process = subprocess.run(
+        [sys.executable, "-c", SHARED_TRAINING],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    two, error = json.loads(process.stdout.splitlines()[-1])
+    _, one = training.fit(part(0, 33), part(33, 40), SMALL, QUICK, 1, None, silent)
+    assert len(one) == len(two) == QUICK.epochs
+    for name in ("loss", "train_mae", "validation_mae"):
+        np.testing.assert_allclose([row[name] for row in two], [row[name] for row in one], rtol=1e-4)
+    assert one[0]["loss"] != one[-1]["loss"]
+    assert "--devices 3: TensorFlow sees 2 (CPU)" in error

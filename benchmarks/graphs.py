@@ -1,0 +1,56 @@
+"""Structures to graphs, against megnet's own: python -m benchmarks.graphs."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from bandgaps import graphs
+from bandgaps.graphs import Graphs
+from benchmarks import peer
+from benchmarks.measure import Entry, speed
+
+
+def run(rows: int = 8_000) -> list[Entry]:
+    """From ready Structures in megnet, from the dictionaries of the table, and from the cache, in ours."""
+    records, targets = peer.sample(rows)
+    graphs.build(records[:1], peer.CUTOFF)  # loads what has been compiled
+    theirs, ours, cached = [], [], []
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        graphs.cached(records, peer.CUTOFF, folder)
+        with peer.megnet(folder, records, targets) as ask:
+            for _ in range(peer.TURNS):
+                theirs.append(ask("graphs"))
+                start = time.perf_counter()
+                built = graphs.build(records, peer.CUTOFF)
+                middle = time.perf_counter()
+                again = graphs.cached(records, peer.CUTOFF, folder)
+                ours.append(middle - start)
+                cached.append(time.perf_counter() - middle)
+        with np.load(folder / "graphs.npz") as arrays:
+            same = [_same(graph, dict(arrays)) for graph in (built, again)]
+    unit, amount = "structures/s", len(records)
+    return [
+        speed("graphs", unit, amount, min(theirs), min(ours), same[0]),
+        speed("graphs-cached", unit, amount, min(theirs), min(cached), same[1]),
+    ]
+
+
+def _same(ours: Graphs, theirs: dict[str, np.ndarray]) -> bool:
+    """Whether these are the same bonds, of lengths equal to 1e-6 Å, in whatever order."""
+    if not np.array_equal(ours.bond_counts, theirs["counts"]):
+        return False
+    crystal = np.repeat(np.arange(len(ours)), ours.bond_counts)
+    order = np.lexsort((ours.distances, ours.second, ours.first, crystal))
+    other = np.lexsort((theirs["distances"], theirs["second"], theirs["first"], crystal))
+    ends = all(np.array_equal(getattr(ours, name)[order], theirs[name][other]) for name in ("first", "second"))
+    return ends and np.allclose(ours.distances[order], theirs["distances"][other], rtol=0, atol=1e-6)
+
+
+if __name__ == "__main__":
+    print(json.dumps(run(), indent=2))
