@@ -9,13 +9,12 @@ import hashlib
 import os
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, fields
-from itertools import pairwise
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,10 +30,9 @@ if TYPE_CHECKING:
 SAME_POSITION = 1e-8  # Å; an atom is no neighbour of itself, but its periodic images are
 SAME_DISTANCE = 2e-5  # Å; bonds whose lengths differ by less are alike, for relaxed positions have that much noise
 FLAT = 1e-6  # Å; no lattice is that thin
-FEW = 20_000  # atoms or bonds for which another thread does not pay
+CRYSTALS_A_PART = 500  # of a thread's work
+BONDS_A_PART = 200_000
 THREADS = os.cpu_count() or 1
-
-T = TypeVar("T")
 
 _NUMBERS = {**{symbol: number for number, symbol in enumerate(SYMBOLS, start=1)}, "D": 1, "T": 1}
 _STORED = ("cutoff", "atomic_numbers", "distances", "first", "second", "atom_offsets", "bond_offsets")
@@ -134,7 +132,7 @@ def build(structures: Sequence[Crystal], cutoff: float, names: Sequence[str] | N
         InputError: a site is shared by several elements, an atom has no neighbour within the cutoff, or a dictionary
             is not that of a structure.
     """
-    return _build(_crystals(structures, names), cutoff, names)
+    return _all_bonds(_parts(structures, names), cutoff, names)
 
 
 def cached(
@@ -147,11 +145,11 @@ def cached(
 
     A cache that is damaged is built again; one that cannot be written is done without.
     """
-    crystals = _crystals(structures, names)
-    path = Path(folder) / f"graphs-{_key(crystals, cutoff)}.npz"
+    parts = list(_parts(structures, names))
+    path = Path(folder) / f"graphs-{_key(parts, cutoff)}.npz"
     with suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return _read(path)
-    graphs = _build(crystals, cutoff, names)
+    graphs = _all_bonds(parts, cutoff, names)
     with suppress(OSError), replacing(path) as temporary:
         np.savez(temporary, **{name: getattr(graphs, name) for name in _STORED})
     return graphs
@@ -174,7 +172,10 @@ def merged(graphs: Graphs) -> Graphs:
             *atoms, part.distances, part.first, part.second, part.bond_copies, part.bond_offsets, SAME_DISTANCE
         )
 
-    columns = zip(*_in_threads(run, graphs.bond_offsets), strict=True)
+    bounds = np.searchsorted(graphs.bond_offsets, np.arange(0, graphs.bond_offsets[-1], BONDS_A_PART)).tolist()
+    bounds = sorted({0, *bounds, len(graphs)}) if len(graphs) else [0, 0]
+    with ThreadPoolExecutor(THREADS) as pool:
+        columns = zip(*pool.map(run, bounds[:-1], bounds[1:]), strict=True)
     atoms, atom_copies, atom_counts, distances, first, second, bond_copies, bond_counts = map(np.concatenate, columns)
     offsets = _offsets(atom_counts), _offsets(bond_counts)
     return Graphs(graphs.cutoff, atoms, distances, first, second, *offsets, atom_copies, bond_copies)
@@ -189,19 +190,29 @@ class _Crystals:
     lattices: np.ndarray  # Å, vectors as rows, (crystals, 3, 3)
     periodic: np.ndarray  # along each lattice vector, (crystals, 3)
     offsets: np.ndarray  # of atoms, (crystals + 1,)
+    before: int  # crystals in the parts before this one
 
 
-def _crystals(structures: Sequence[Crystal], names: Sequence[str] | None) -> _Crystals:
+def _parts(structures: Sequence[Crystal], names: Sequence[str] | None) -> Iterator[_Crystals]:
+    """What structures are made of, so many at a time; of none, one empty part."""
+    for start in range(0, max(len(structures), 1), CRYSTALS_A_PART):
+        yield _crystals(structures[start : start + CRYSTALS_A_PART], start, names)
+
+
+def _crystals(structures: Sequence[Crystal], before: int, names: Sequence[str] | None) -> _Crystals:
     lattices, periodic, numbers, positions = np.zeros((len(structures), 3, 3)), [], [], []
     for row, structure in enumerate(structures):
         try:
             parts = _of_record(structure) if isinstance(structure, Mapping) else _of_structure(structure)
             lattices[row], axes, elements, coordinates = parts
             positions.append(np.array(coordinates, dtype=np.float64).reshape(len(elements), 3))
+            if not elements or not np.isfinite(lattices[row]).all() or not np.isfinite(positions[-1]).all():
+                raise ValueError("no atoms, or a coordinate that is not a number")
         except InputError as error:
-            raise InputError(f"{_name(row, names)}: {error}") from None
+            raise InputError(f"{_name(before + row, names)}: {error}") from None
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            raise InputError(f"{_name(row, names)}: not a pymatgen Structure ({error!r}); leave it out") from None
+            name = _name(before + row, names)
+            raise InputError(f"{name}: not a pymatgen Structure ({error!r}); leave it out") from None
         periodic.append(axes)
         numbers.append(np.array(elements, dtype=np.int32))
     return _Crystals(
@@ -210,6 +221,7 @@ def _crystals(structures: Sequence[Crystal], names: Sequence[str] | None) -> _Cr
         lattices,
         np.array(periodic, dtype=bool).reshape(-1, 3),
         _offsets([len(elements) for elements in numbers]),
+        before,
     )
 
 
@@ -241,40 +253,41 @@ def _shared(species: str) -> InputError:
     )
 
 
-def _build(crystals: _Crystals, cutoff: float, names: Sequence[str] | None) -> Graphs:
+def _all_bonds(parts: Iterable[_Crystals], cutoff: float, names: Sequence[str] | None) -> Graphs:
+    """The graphs of all parts; threads find the bonds of some while others are still taken to pieces."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        built = list(pool.map(lambda part: _bonds(part, float(cutoff), names), parts))
+    counts = (np.concatenate([getattr(graphs, name) for graphs in built]) for name in ("atom_counts", "bond_counts"))
+    return _whole(
+        float(cutoff),
+        *(np.concatenate([getattr(graphs, name) for graphs in built]) for name in _STORED[1:5]),
+        *map(_offsets, counts),
+    )
+
+
+def _bonds(crystals: _Crystals, cutoff: float, names: Sequence[str] | None) -> Graphs:
     from bandgaps.kernels import search
 
-    triangles = _triangles(crystals, names)
+    atoms = crystals.offsets
+    index = np.int16 if np.diff(atoms).max(initial=0) < np.iinfo(np.int16).max else np.int32
+    crystal = _triangles(crystals, names), crystals.periodic, crystals.positions, atoms, cutoff, SAME_POSITION
     counts = np.zeros(len(crystals.atomic_numbers), np.int64)
-    index = np.int16 if np.diff(crystals.offsets).max(initial=0) < np.iinfo(np.int16).max else np.int32
-
-    def run(cursor: np.ndarray, first: np.ndarray, second: np.ndarray, distances: np.ndarray, fill: bool) -> None:
-        def part(start: int, stop: int) -> None:
-            own = slice(start, stop), slice(start, stop), slice(None), slice(start, stop + 1)
-            arrays = (triangles, crystals.periodic, crystals.positions, crystals.offsets)
-            parts = (array[rows] for array, rows in zip(arrays, own, strict=True))
-            search(*parts, float(cutoff), SAME_POSITION, cursor, first, second, distances, fill)
-
-        _in_threads(part, crystals.offsets)
-
     none = np.zeros(0, index)
-    run(counts, none, none, np.zeros(0, np.float32), False)
+    search(*crystal, counts, none, none, np.zeros(0, np.float32), False)
     lonely = np.flatnonzero(counts == 0)
     if lonely.size:
-        row = int(np.searchsorted(crystals.offsets, lonely[0], side="right")) - 1
-        numbers = crystals.atomic_numbers[crystals.offsets[row] : crystals.offsets[row + 1]]
-        atom = int(lonely[0] - crystals.offsets[row])
+        row = int(np.searchsorted(atoms, lonely[0], side="right")) - 1
+        numbers = crystals.atomic_numbers[atoms[row] : atoms[row + 1]]
+        atom = int(lonely[0] - atoms[row])
         raise InputError(
-            f"{_name(row, names, numbers)}: atom {atom} ({SYMBOLS[numbers[atom] - 1]}) has no neighbour within "
-            f"{cutoff:g} Å; leave this structure out or use a larger cutoff"
+            f"{_name(crystals.before + row, names, numbers)}: atom {atom} ({SYMBOLS[numbers[atom] - 1]}) has no "
+            f"neighbour within {cutoff:g} Å; leave this structure out or use a larger cutoff"
         )
     starts = _offsets(counts)
     first, second = np.empty(starts[-1], index), np.empty(starts[-1], index)
     distances = np.empty(starts[-1], np.float32)
-    run(starts[:-1].copy(), first, second, distances, True)
-    return _whole(
-        float(cutoff), crystals.atomic_numbers, distances, first, second, crystals.offsets, starts[crystals.offsets]
-    )
+    search(*crystal, starts[:-1].copy(), first, second, distances, True)
+    return _whole(cutoff, crystals.atomic_numbers, distances, first, second, atoms, starts[atoms])
 
 
 def _whole(
@@ -298,20 +311,10 @@ def _triangles(crystals: _Crystals, names: Sequence[str] | None) -> np.ndarray:
     heights = np.diagonal(triangles, axis1=1, axis2=2)
     flat = np.flatnonzero(~(np.abs(heights) > FLAT).all(axis=1))
     if flat.size:
-        raise InputError(f"{_name(flat[0], names)}: a lattice without volume; leave this structure out")
+        raise InputError(
+            f"{_name(crystals.before + flat[0], names)}: a lattice without volume; leave this structure out"
+        )
     return np.ascontiguousarray(triangles * np.sign(heights)[:, :, None])
-
-
-def _in_threads(run: Callable[[int, int], T], offsets: np.ndarray) -> list[T]:
-    """Call `run(start, stop)` on parts of about equal size of the rows with these offsets, at once where it pays."""
-    parts = min(4 * THREADS, int(offsets[-1]) // FEW + 1) if THREADS > 1 else 1
-    bounds = np.searchsorted(offsets, np.linspace(0, offsets[-1], parts + 1))
-    bounds[-1] = len(offsets) - 1
-    pairs = list(pairwise(bounds.tolist()))
-    if parts == 1:
-        return [run(*pairs[0])]
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(lambda pair: run(*pair), pairs))
 
 
 def _name(row: int, names: Sequence[str] | None, atomic_numbers: np.ndarray | None = None) -> str:
@@ -334,10 +337,11 @@ def _ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     return np.repeat(starts - before[:-1], lengths) + np.arange(before[-1])
 
 
-def _key(crystals: _Crystals, cutoff: float) -> str:
+def _key(parts: list[_Crystals], cutoff: float) -> str:
     digest = hashlib.sha256(np.float64(cutoff).tobytes())
-    for part in fields(crystals):
-        digest.update(np.ascontiguousarray(getattr(crystals, part.name)).tobytes())
+    for part in parts:
+        for array in (part.atomic_numbers, part.positions, part.lattices, part.periodic, part.offsets):
+            digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:32]
 
 

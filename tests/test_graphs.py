@@ -141,6 +141,9 @@ def test_dictionaries_that_are_no_structures_are_named() -> None:
         "empty": ({}, "not a pymatgen Structure"),
         "flat": ({**whole, **lattice}, "a lattice without volume"),
         "element": ({**whole, "sites": sites}, "not a pymatgen Structure .*Qq"),
+        "nowhere": ({**whole, "sites": [{**site, "abc": [0, None, 0]} for site in whole["sites"]]}, "not a pymatgen"),
+        "endless": ({**whole, "lattice": {"matrix": [[1e999, 0, 0], [0, 1, 0], [0, 0, 1]]}}, "not a pymatgen"),
+        "nothing": ({**whole, "sites": []}, "not a pymatgen"),
         "coordinates": ({**whole, "sites": short}, "not a pymatgen Structure"),
     }.values():
         with pytest.raises(InputError, match=f"^row 1: {message}"):
@@ -154,7 +157,8 @@ def test_threads_find_the_bonds_of_all_crystals(monkeypatch: pytest.MonkeyPatch)
     crystals, cutoff = sample(), 6.0
     built = graphs.build(crystals, cutoff)
     fewer = graphs.merged(built)
-    monkeypatch.setattr(graphs, "FEW", 50)
+    monkeypatch.setattr(graphs, "CRYSTALS_A_PART", 7)
+    monkeypatch.setattr(graphs, "BONDS_A_PART", 900)
     monkeypatch.setattr(graphs, "THREADS", 3)
     assert_same(graphs.build(crystals, cutoff), built)
     assert_same(graphs.merged(built), fewer)
