@@ -270,10 +270,8 @@ def _bonds(crystals: _Crystals, cutoff: float, names: Sequence[str] | None) -> G
 
     atoms = crystals.offsets
     index = np.int16 if np.diff(atoms).max(initial=0) < np.iinfo(np.int16).max else np.int32
-    crystal = _triangles(crystals, names), crystals.periodic, crystals.positions, atoms, cutoff, SAME_POSITION
-    counts = np.zeros(len(crystals.atomic_numbers), np.int64)
-    none = np.zeros(0, index)
-    search(*crystal, counts, none, none, np.zeros(0, np.float32), False)
+    crystal = _triangles(crystals, names), crystals.periodic, crystals.positions, atoms
+    counts, distances, first, second = search(*crystal, cutoff, SAME_POSITION, np.zeros(0, index))
     lonely = np.flatnonzero(counts == 0)
     if lonely.size:
         row = int(np.searchsorted(atoms, lonely[0], side="right")) - 1
@@ -283,11 +281,7 @@ def _bonds(crystals: _Crystals, cutoff: float, names: Sequence[str] | None) -> G
             f"{_name(crystals.before + row, names, numbers)}: atom {atom} ({SYMBOLS[numbers[atom] - 1]}) has no "
             f"neighbour within {cutoff:g} Å; leave this structure out or use a larger cutoff"
         )
-    starts = _offsets(counts)
-    first, second = np.empty(starts[-1], index), np.empty(starts[-1], index)
-    distances = np.empty(starts[-1], np.float32)
-    search(*crystal, starts[:-1].copy(), first, second, distances, True)
-    return _whole(cutoff, crystals.atomic_numbers, distances, first, second, atoms, starts[atoms])
+    return _whole(cutoff, crystals.atomic_numbers, distances, first, second, atoms, _offsets(counts)[atoms])
 
 
 def _whole(

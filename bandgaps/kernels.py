@@ -27,16 +27,12 @@ def search(
     offsets: np.ndarray,
     cutoff: float,
     tolerance: float,
-    cursor: np.ndarray,
-    first: np.ndarray,
-    second: np.ndarray,
-    distances: np.ndarray,
-    fill: bool,
-) -> None:
-    """Find the bonds of crystals; advance `cursor` of each atom by its bonds and, if asked, write them down there.
+    index: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Find the bonds of crystals, each pair of atoms once, and write them down from both ends.
 
     Fincke & Pohst, Math. Comput. 44, 463: with the lattice vectors as columns of an upper triangle, each coordinate
-    bounds the number of cells to look into along the next, so that hardly any but the pairs within reach are tried.
+    bounds the number of cells to look into along the next, so that none but the pairs within reach are tried.
 
     Args:
         triangles: lattice vectors as columns, turned such that they are upper triangles with a positive diagonal, Å,
@@ -45,27 +41,31 @@ def search(
         positions: fractions of the lattice vectors, shape (atoms, 3).
         offsets: of atoms, shape (crystals + 1,).
         cutoff: Å.
-        tolerance: on the square of the cutoff, Å²; more than rounding, so that counting and filling find the same.
-        cursor: where the next bond of each atom goes, shape (atoms,).
-        first: of each bond, counted within the crystal, shape (bonds,).
-        second: likewise.
-        distances: Å, shape (bonds,).
-        fill: whether to write first, second and distances.
+        tolerance: on the square of the cutoff, Å².
+        index: any array of the type that the numbers of atoms get.
+
+    Returns:
+        Bonds of each atom, shape (atoms,); of each bond, sorted by first atom, the length (Å), first and second atom
+        counted within their crystal, shape (bonds,).
     """
     square = cutoff * cutoff + tolerance
-    for crystal in range(len(offsets) - 1):
-        start, stop = offsets[crystal], offsets[crystal + 1]
+    sizes = np.diff(offsets)
+    images = np.zeros(np.sum(sizes * (sizes + 1)) // 2, np.int32)  # bonds of each pair of atoms
+    counts = np.zeros(len(positions), np.int64)
+    halves = np.empty(32 * len(positions) + 64, np.float32)
+    pair, total = 0, 0
+    for crystal in range(len(sizes)):
         r = triangles[crystal]
         width, depth, height = r[0, 0], r[1, 1], r[2, 2]
         per_width, per_depth, reach = 1 / width, 1 / depth, np.sqrt(square) / height
         lean_01, lean_02, lean_12 = r[0, 1] / width, r[0, 2] / width, r[1, 2] / depth
         along_0, along_1, along_2 = periodic[crystal]
-        for i in range(start, stop):
-            for j in range(i, stop):
+        for i in range(offsets[crystal], offsets[crystal + 1]):
+            for j in range(i, offsets[crystal + 1]):
+                before = total
                 d0 = positions[j, 0] - positions[i, 0]
                 d1 = positions[j, 1] - positions[i, 1]
                 d2 = positions[j, 2] - positions[i, 2]
-                found = 0
                 low_2, high_2 = _cells(-d2, reach, along_2)
                 for n2 in range(low_2, high_2):
                     z = height * (d2 + n2)
@@ -76,25 +76,39 @@ def search(
                         y = depth * (lean + n1)
                         shift = d0 + lean_01 * (d1 + n1) + lean_02 * (d2 + n2)
                         low_0, high_0 = _cells(-shift, np.sqrt(max(left - y * y, 0.0)) * per_width, along_0)
-                        if not fill:
-                            found += max(high_0 - low_0, 0)
-                            continue
+                        if total + high_0 - low_0 > len(halves):
+                            halves = np.concatenate((halves, np.empty(len(halves) + high_0 - low_0, np.float32)))
                         for n0 in range(low_0, high_0):
                             if i == j and n0 == 0 and n1 == 0 and n2 == 0:
                                 continue  # the atom itself
                             x = width * (shift + n0)
-                            length = np.sqrt(x * x + y * y + z * z)
-                            at = cursor[i] + found
-                            first[at], second[at], distances[at] = i - start, j - start, length
-                            if i != j:  # else the opposite bond is found as one of its own
-                                at = cursor[j] + found
-                                first[at], second[at], distances[at] = j - start, i - start, length
-                            found += 1
-                if i == j:
-                    cursor[i] += found if fill else found - 1
-                else:
-                    cursor[i] += found
-                    cursor[j] += found
+                            halves[total] = np.sqrt(x * x + y * y + z * z)
+                            total += 1
+                images[pair] = total - before
+                counts[i] += total - before
+                if i != j:  # else the opposite bond is found as one of its own
+                    counts[j] += total - before
+                pair += 1
+
+    ends = np.cumsum(counts)
+    cursor, bonds = ends - counts, ends[-1] if len(ends) else 0
+    distances, first, second = np.empty(bonds, np.float32), np.empty(bonds, index.dtype), np.empty(bonds, index.dtype)
+    pair, total = 0, 0
+    for crystal in range(len(sizes)):
+        start = offsets[crystal]
+        for i in range(start, offsets[crystal + 1]):
+            for j in range(i, offsets[crystal + 1]):
+                for _ in range(images[pair]):
+                    at = cursor[i]
+                    distances[at], first[at], second[at] = halves[total], i - start, j - start
+                    cursor[i] += 1
+                    if i != j:
+                        at = cursor[j]
+                        distances[at], first[at], second[at] = halves[total], j - start, i - start
+                        cursor[j] += 1
+                    total += 1
+                pair += 1
+    return counts, distances, first, second
 
 
 @_compiled
