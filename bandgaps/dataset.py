@@ -60,14 +60,20 @@ def read(path: Path | str, structures: bool = True) -> pd.DataFrame:
 
     Args:
         path: a file in the shared format, gzipped or not.
-        structures: whether to build pymatgen Structures; without, the column `structure` is left out, which is faster.
+        structures: whether to build pymatgen Structures; without, which is much faster, the column `structure` is left
+            out, and other objects are None.
 
     Raises:
         InputError: the file is missing, damaged, empty or not in the shared format.
     """
-    table = read_records(path)
     if not structures:
+        text = _decompress(Path(path))
+        try:
+            table = _table(_without_objects(text), path)
+        except InputError:  # damaged, or with braces in names: the whole text tells which
+            table = _table(text, path)
         return table.drop(columns="structure", errors="ignore")
+    table = read_records(path)
     if "structure" in table:
         with no_garbage_collection():
             table["structure"] = [_structure(record, path, row) for row, record in enumerate(table["structure"])]
@@ -80,7 +86,11 @@ def read_records(path: Path | str) -> pd.DataFrame:
     Raises:
         InputError: as `read`, but for what is wrong with a structure.
     """
-    content = _parse(_decompress(Path(path)), path)
+    return _table(_decompress(Path(path)), path)
+
+
+def _table(text: bytes, path: Path | str) -> pd.DataFrame:
+    content = _parse(text, path)
     try:
         table = pd.DataFrame(content["data"], columns=content["columns"], index=content["index"])
     except (KeyError, TypeError, ValueError, AssertionError) as error:
@@ -156,6 +166,24 @@ def _parse(text: bytes, path: Path | str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path}: not a table in the shared format (no columns and data); write it with query.py")
     return content
+
+
+def _without_objects(text: bytes) -> bytes:
+    """The JSON of a table with null for every object in its rows, which are most of it and need not be parsed then.
+
+    Objects are found by their braces. Where a brace may be part of a name, the text is returned as it is.
+    """
+    letters = np.frombuffer(text, dtype=np.uint8)
+    braces = np.flatnonzero((letters == ord("{")) | (letters == ord("}")))
+    steps = np.where(letters[braces] == ord("{"), 1, -1)
+    depth = np.cumsum(steps)
+    starts = braces[(depth == 2) & (steps == 1)].tolist()
+    ends = braces[(depth == 1) & (steps == -1)].tolist()
+    if len(starts) != len(ends) or not starts:
+        return text
+    kept = [text[after:before] for after, before in zip([0, *(end + 1 for end in ends)], [*starts, None], strict=True)]
+    in_name = any(part.count(b'"') % 2 or b"\\" in part for part in kept)
+    return text if in_name else b"null".join(kept)
 
 
 def _without_nan(text: bytes) -> bytes:

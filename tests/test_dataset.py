@@ -65,6 +65,23 @@ def test_bare_nan_is_no_part_of_a_name(tmp_path: Path) -> None:
     assert table["band_gap"].isna().all()
 
 
+@pytest.mark.parametrize("name", ["a", "{a}", "}{", 'a"b', "a\\\\b", '"{', "[{", "{}"])
+def test_braces_in_names_are_no_objects(table: pd.DataFrame, tmp_path: Path, name: str) -> None:
+    table["material_id"] = [name, "b", f"{name}c", ""]
+    dataset.write(table, tmp_path / "t.json.gz")
+    assert same(dataset.read(tmp_path / "t.json.gz", structures=False), table.drop(columns="structure"))
+
+
+@pytest.mark.parametrize("label", ["{", "}", "{}", '"', "\\\\"])
+def test_braces_in_labels_end_no_structure(table: pd.DataFrame, tmp_path: Path, label: str) -> None:
+    table["structure"] = [
+        Structure(each.lattice, each.species, each.frac_coords, labels=[label] * len(each))
+        for each in table["structure"]
+    ]
+    dataset.write(table, tmp_path / "t.json.gz")
+    assert same(dataset.read(tmp_path / "t.json.gz", structures=False), table.drop(columns="structure"))
+
+
 def test_equal_tables_are_equal_files(table: pd.DataFrame, tmp_path: Path) -> None:
     dataset.write(table, tmp_path / "a.json.gz")
     dataset.write(dataset.read(tmp_path / "a.json.gz"), tmp_path / "b.json.gz")
