@@ -167,10 +167,11 @@ def merged(graphs: Graphs) -> Graphs:
 
     def run(start: int, stop: int) -> tuple[np.ndarray, ...]:
         part = graphs.between(start, stop)
-        atoms = part.atomic_numbers, part.atom_copies, part.atom_offsets
-        return merge(
-            *atoms, part.distances, part.first, part.second, part.bond_copies, part.bond_offsets, SAME_DISTANCE
-        )
+        copies = [
+            np.ascontiguousarray(array) for array in (part.atom_copies, part.bond_copies)
+        ]  # compiled for one kind
+        atoms = part.atomic_numbers, copies[0], part.atom_offsets
+        return merge(*atoms, part.distances, part.first, part.second, copies[1], part.bond_offsets, SAME_DISTANCE)
 
     bounds = np.searchsorted(graphs.bond_offsets, np.arange(0, graphs.bond_offsets[-1], BONDS_A_PART)).tolist()
     bounds = sorted({0, *bounds, len(graphs)}) if len(graphs) else [0, 0]
