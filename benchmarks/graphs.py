@@ -8,26 +8,38 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from bandgaps import graphs
+from bandgaps import dataset, graphs
 from bandgaps.graphs import Graphs
 from benchmarks import peer
 from benchmarks.measure import Entry, speed
 
 
 def run(rows: int = 8_000) -> list[Entry]:
-    """From ready Structures in megnet, from the dictionaries of the table, and from the cache, in ours."""
+    """From a table on disk by matminer's reader and megnet's converter, by ours, and from ours in the cache.
+
+    The cached graphs are compared with megnet's conversion alone, of Structures that are ready.
+    """
+    from matminer.utils.io import load_dataframe_from_json
+
     records, targets = peer.sample(rows)
     graphs.build(records[:1], peer.CUTOFF)  # loads what has been compiled
-    theirs, ours, cached = [], [], []
+    theirs, converted, ours, cached = [], [], [], []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         graphs.cached(records, peer.CUTOFF, folder)
+        table = folder / "table.json.gz"
+        dataset.write(pd.DataFrame({"formula": "", "structure": records}), table)
         with peer.megnet(folder, records, targets) as ask:
             for _ in range(peer.TURNS):
-                theirs.append(ask("graphs"))
                 start = time.perf_counter()
-                built = graphs.build(records, peer.CUTOFF)
+                load_dataframe_from_json(str(table), pbar=False)
+                reading = time.perf_counter() - start
+                converted.append(ask("graphs"))
+                theirs.append(reading + converted[-1])
+                start = time.perf_counter()
+                built = graphs.build(dataset.read_records(table)["structure"].tolist(), peer.CUTOFF)
                 middle = time.perf_counter()
                 again = graphs.cached(records, peer.CUTOFF, folder)
                 ours.append(middle - start)
@@ -37,7 +49,7 @@ def run(rows: int = 8_000) -> list[Entry]:
     unit, amount = "structures/s", len(records)
     return [
         speed("graphs", unit, amount, min(theirs), min(ours), same[0]),
-        speed("graphs-cached", unit, amount, min(theirs), min(cached), same[1]),
+        speed("graphs-cached", unit, amount, min(converted), min(cached), same[1]),
     ]
 
 
