@@ -49,12 +49,21 @@ def ordered(
         coordinates: fractional, float64, shape (sites, 3).
         labels: of the sites.
     """
-    built = Structure(lattice, [], [])
-    built.sites = [
-        PeriodicSite(_pure(symbol), abc, lattice, label=label, skip_checks=True)
+    sites: list[PeriodicSite] = [
+        _QuickSite(_pure(symbol), abc, lattice, label=label, skip_checks=True)
         for symbol, abc, label in zip(symbols, coordinates, labels or repeat(None), strict=False)
     ]
+    for site in sites:
+        site.__class__ = PeriodicSite
+    built = Structure(lattice, [], [])
+    built.sites = sites
     return built
+
+
+class _QuickSite(PeriodicSite):
+    """A site while it is built: pymatgen's examine every attribute they are given, which takes most of the time."""
+
+    __setattr__ = object.__setattr__  # type: ignore[assignment]
 
 
 def record(structure: Structure) -> Record:
