@@ -104,7 +104,7 @@ gpu: .venv/installed
 	$(RUN) -m pip install "tensorflow[and-cuda]~=2.21.0"
 
 # tf-keras asks for tensorflow where tensorflow-cpu is already there: one of the two is enough.
-LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--override requirements-override.in
 
 lock:
