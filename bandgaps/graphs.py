@@ -82,30 +82,27 @@ class Graphs:
         rows = np.arange(len(self))[rows]
         atoms = _ranges(self.atom_offsets[rows], self.atom_counts[rows])
         bonds = _ranges(self.bond_offsets[rows], self.bond_counts[rows])
-        return Graphs(
-            self.cutoff,
-            self.atomic_numbers[atoms],
-            self.distances[bonds],
-            self.first[bonds],
-            self.second[bonds],
-            _offsets(self.atom_counts[rows]),
-            _offsets(self.bond_counts[rows]),
-            self.atom_copies[atoms],
-            self.bond_copies[bonds],
-        )
+        return self._part(atoms, bonds, _offsets(self.atom_counts[rows]), _offsets(self.bond_counts[rows]))
 
     def between(self, start: int, stop: int) -> Graphs:
         """The crystals `start` to `stop` (not included), without copying bonds."""
         atoms = slice(self.atom_offsets[start], self.atom_offsets[stop])
         bonds = slice(self.bond_offsets[start], self.bond_offsets[stop])
+        atom_offsets, bond_offsets = (offsets[start : stop + 1] for offsets in (self.atom_offsets, self.bond_offsets))
+        return self._part(atoms, bonds, atom_offsets - atom_offsets[0], bond_offsets - bond_offsets[0])
+
+    def _part(
+        self, atoms: np.ndarray | slice, bonds: np.ndarray | slice, atom_offsets: np.ndarray, bond_offsets: np.ndarray
+    ) -> Graphs:
+        """Crystals made of these atoms and bonds."""
         return Graphs(
             self.cutoff,
             self.atomic_numbers[atoms],
             self.distances[bonds],
             self.first[bonds],
             self.second[bonds],
-            self.atom_offsets[start : stop + 1] - self.atom_offsets[start],
-            self.bond_offsets[start : stop + 1] - self.bond_offsets[start],
+            atom_offsets,
+            bond_offsets,
             self.atom_copies[atoms],
             self.bond_copies[bonds],
         )
