@@ -3,6 +3,7 @@
     python query.py                                       the Materials Project with a key, else the bundled sample
     MP_API_KEY=... python query.py --chemsys Si-Ge,Si,Ge  from the Materials Project: only these chemical systems
     python query.py --source file --input gaps.csv        a CSV with the columns formula and band_gap, or another table
+    python query.py --polymorphs all --measured gaps.csv  for a model that learns calculated and measured gaps together
 
 Writes data/bandgaps.json.gz, and data/bandgaps.meta.json with the account of how it came about. A download that was
 interrupted goes on where it stopped when the same command is run again.
@@ -14,7 +15,7 @@ import argparse
 import math
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -44,6 +45,26 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--output", type=Path, default=Path("data/bandgaps.json.gz"), help="where to write (default: %(default)s)"
     )
     parser.add_argument("--chemsys", default="", help="keep these chemical systems only: Si-Ge, Si-* or Si-Ge,Si,Ge")
+    parser.add_argument(
+        "--leave-out",
+        nargs="+",
+        default=[],
+        metavar="ELEMENTS",
+        help="drop materials that contain all of these elements: Si-Ge drops SiGe and SiGeO3, but neither Si nor Ge",
+    )
+    parser.add_argument(
+        "--polymorphs",
+        choices=["lowest", "all"],
+        default="lowest",
+        help="of each formula, the one of lowest energy or all (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--measured",
+        type=Path,
+        metavar="FILE",
+        help="measured gaps, eV: a CSV with the columns formula and band_gap; they become the column "
+        "band_gap_experiment of each formula's polymorph of lowest energy",
+    )
     parser.add_argument("--target", default="band_gap", help="the column to predict later on (default: %(default)s)")
     parser.add_argument(
         "--max-energy-above-hull",
@@ -80,7 +101,7 @@ def _seed(text: str) -> int:
     return int(text)
 
 
-def check_paths(source: str, given: Path | None, output: Path) -> None:
+def check_paths(source: str, given: Path | None, measured: Path | None, output: Path) -> None:
     """Raise InputError for paths that contradict each other, before any work is done for them."""
     if (source == "file") != (given is not None):
         raise InputError("--source file and --input FILE go together; give both or neither")
@@ -88,8 +109,9 @@ def check_paths(source: str, given: Path | None, output: Path) -> None:
         raise InputError(f"--output {output}: a table's name ends in .json or .json.gz")
     if output.is_dir():
         raise InputError(f"--output {output}: a folder; name a file in it")
-    if given is not None and given.exists() and output.exists() and given.samefile(output):
-        raise InputError(f"--output {output}: that is the --input file itself, which would be lost; name another")
+    for flag, path in (("--input", given), ("--measured", measured)):
+        if path is not None and path.exists() and output.exists() and path.samefile(output):
+            raise InputError(f"--output {output}: that is the {flag} file itself, which would be lost; name another")
     output.parent.mkdir(parents=True, exist_ok=True)
 
 
@@ -99,7 +121,7 @@ def find_rows(source: str, arguments: argparse.Namespace, filters: Filters) -> S
 
     if source == "file":
         print(f"source: {arguments.input}")
-        return sources.from_file(arguments.input)
+        return sources.from_file(arguments.input, arguments.target)
     key = materials_project.find_key() if source != "sample" else None
     if key:
         print("source: the Materials Project", flush=True)
@@ -115,11 +137,12 @@ def find_rows(source: str, arguments: argparse.Namespace, filters: Filters) -> S
     return sources.from_sample()
 
 
-def account(rows: Source, table: pd.DataFrame, steps: list[Step], arguments: argparse.Namespace) -> dict[str, Any]:
+def account(
+    rows: Source, measured: Source | None, table: pd.DataFrame, steps: list[Step], arguments: argparse.Namespace
+) -> dict[str, Any]:
     """How the table came about, for the meta file."""
     from bandgaps import dataset
 
-    metal = dataset.is_metal(table, arguments.target)
     return {
         "source": rows.kind,
         "input": str(arguments.input) if arguments.input else None,
@@ -128,16 +151,21 @@ def account(rows: Source, table: pd.DataFrame, steps: list[Step], arguments: arg
             "chemsys": arguments.chemsys or None,
             "max_energy_above_hull": arguments.max_energy_above_hull,
             "drop_missing": arguments.drop_missing,
+            "leave_out": arguments.leave_out,
+            "polymorphs": arguments.polymorphs,
+        },
+        "measured": measured
+        and {
+            "input": measured.name,
+            "database_version": measured.database_version,
+            "formulas": measured.table["formula"].nunique(),
+            "matched": int(table[dataset.EXPERIMENT].notna().sum()),
         },
         "target": arguments.target,
         "seed": arguments.seed,
         "train_on": arguments.train_on,
         "steps": [{"kept": step.kept, "rows": step.rows} for step in steps],
-        "counts": {
-            **{part: int((table["split"] == part).sum()) for part in ("train", "validation", "test")},
-            "metals": int(metal.sum()),
-            "non-metals": int((~metal).sum()),
-        },
+        "counts": dataset.counts(table, arguments.target),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "packages": {
             "python": platform.python_version(),
@@ -153,27 +181,41 @@ def print_account(meta: dict[str, Any]) -> None:
     for step in meta["steps"]:
         print(f"{step['rows']:>{width},}  {step['kept']}")
     print("\n" + ", ".join(f"{count:,} {name}" for name, count in meta["counts"].items()))
+    if measured := meta["measured"]:
+        print(
+            f"{measured['matched']:,} of the {measured['formulas']:,} formulas in {measured['input']} are in the table"
+        )
+
+
+def _understood(flag: str, value: Any, read: Callable[[Any], Any]) -> Any:
+    """The value of a flag as `read` understands it."""
+    try:
+        return read(value)
+    except ValueError as error:
+        raise InputError(f"{flag} {value if isinstance(value, str) else ' '.join(value)}: {error}") from None
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the script."""
     given = parse_arguments(arguments)
-    check_paths(given.source, given.input, given.output)
+    check_paths(given.source, given.input, given.measured, given.output)
 
     from bandgaps import dataset, sources
 
-    try:
-        systems = sources.chemical_systems(given.chemsys) if given.chemsys else ()
-    except ValueError as error:
-        raise InputError(f"--chemsys {given.chemsys}: {error}") from None
-    try:
-        train_on = [sources.reduced_formula(formula) for formula in given.train_on]
-    except ValueError as error:
-        raise InputError(f"--train-on: {error}; write formulas as in SiGe") from None
-    filters = sources.Filters(systems, given.max_energy_above_hull, given.drop_missing)
+    filters = sources.Filters(
+        _understood("--chemsys", given.chemsys, sources.chemical_systems) if given.chemsys else (),
+        given.max_energy_above_hull,
+        given.drop_missing,
+        _understood("--leave-out", given.leave_out, sources.left_out),
+        given.polymorphs == "all",
+    )
+    train_on = _understood("--train-on", given.train_on, lambda texts: list(map(sources.reduced_formula, texts)))
+    measured = sources.from_file(given.measured, dataset.EXPERIMENT) if given.measured else None
     rows = find_rows(given.source, given, filters)
+    if measured:
+        rows = sources.with_measured(rows, measured)
     table, steps = sources.prepare(rows, given.target, filters, given.seed, train_on)
-    meta = account(rows, table, steps, given)
+    meta = account(rows, measured, table, steps, given)
     dataset.write(table, given.output)
     dataset.write_meta(given.output, meta)
     rows.discard()

@@ -9,6 +9,7 @@ The table is a pandas DataFrame with one row a material:
 | `structure` | pymatgen Structure (absent where only compositions are known) |
 | `energy_above_hull`, `formation_energy_per_atom` or `energy_per_atom` | eV/atom; picks the lowest-energy polymorph |
 | `band_gap` | eV; 0 is a metal. Other numeric columns can be targets as well |
+| `band_gap_gllbsc`, `band_gap_hse`, `band_gap_experiment` | eV, at other levels of theory and measured; often missing |
 | `split` | `train`, `validation` or `test` |
 
 On disk it has the format of `matminer.utils.io.store_dataframe_as_json` (orient "split"), gzipped.
@@ -20,7 +21,7 @@ import gc
 import gzip
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
 ENERGIES = ("energy_above_hull", "formation_energy_per_atom", "energy_per_atom")
+PARTS = ("train", "validation", "test")
+EXPERIMENT = "band_gap_experiment"
 ISOLATION_CUTOFF = 4.0  # Å
 TEST_FRACTION = 0.2
 VALIDATION_FRACTION = 0.1  # of what is not test
@@ -98,7 +101,8 @@ def _table(text: bytes, path: Path | str) -> pd.DataFrame:
     require_columns(table, ["formula"], path)
     if table.empty:
         raise InputError(f"{path}: the table has no rows; query again with wider filters")
-    return table
+    empty = table.columns[table.isna().all()]
+    return table.astype(dict.fromkeys(empty, float))  # no number is a missing number, also where there is no other
 
 
 def write(table: pd.DataFrame, path: Path | str) -> None:
@@ -268,11 +272,23 @@ def is_metal(table: pd.DataFrame, target: str = "band_gap") -> np.ndarray:
     return table["band_gap" if other_property else target].to_numpy(dtype=float) == 0
 
 
+def counts(table: pd.DataFrame, target: str) -> dict[str, int]:
+    """Rows of each part, of metals and of others, and those with a gap at a further level of theory."""
+    metal = is_metal(table, target)
+    further = [column for column in map(str, table) if column.startswith("band_gap_") and column != target]
+    return {
+        **{part: int((table["split"] == part).sum()) for part in PARTS},
+        "metals": int(metal.sum()),
+        "non-metals": int((~metal).sum()),
+        **{f"with {column}": int(table[column].notna().sum()) for column in further},
+    }
+
+
 # ------------------------------------------------------------------------------------------------------------ cleaning
 
 
-def clean(table: pd.DataFrame, target: str) -> tuple[pd.DataFrame, list[Step]]:
-    """Keep one material a formula, and none that comes apart.
+def clean(table: pd.DataFrame, target: str, all_polymorphs: bool = False) -> tuple[pd.DataFrame, list[Step]]:
+    """Keep one material a formula, or all its polymorphs, and none that comes apart.
 
     The polymorph of lowest energy represents its formula, one of unknown energy only where it is the only one; where
     no energy is known at all, a formula's rows are averaged.
@@ -280,10 +296,11 @@ def clean(table: pd.DataFrame, target: str) -> tuple[pd.DataFrame, list[Step]]:
     Returns:
         The rows left, renumbered from 0, and the steps with their counts.
     """
-    energy = next((column for column in ENERGIES if column in table and table[column].notna().any()), None)
-    if energy:
-        lowest = pd.to_numeric(table[energy], errors="coerce").fillna(np.inf).groupby(table["formula"]).idxmin()
-        table = table.loc[lowest.sort_values()].reset_index(drop=True)
+    energy = _energy_column(table)
+    if all_polymorphs:
+        steps = [Step(f"every polymorph of {table['formula'].nunique():,} formulas", len(table))]
+    elif energy:
+        table = table[represents_formula(table)].reset_index(drop=True)
         steps = [Step(f"polymorph of lowest {energy} of each formula", len(table))]
     else:
         table = _mean_of_formulas(table, target)
@@ -292,6 +309,20 @@ def clean(table: pd.DataFrame, target: str) -> tuple[pd.DataFrame, list[Step]]:
         table = table[[not has_isolated_atom(structure) for structure in table["structure"]]].reset_index(drop=True)
         steps.append(Step(f"no atom without a neighbour within {ISOLATION_CUTOFF:g} Å", len(table)))
     return table, steps
+
+
+def represents_formula(table: pd.DataFrame) -> np.ndarray:
+    """Which row of each formula is its polymorph of lowest energy, or where none is known its first; shape (rows,)."""
+    energy = _energy_column(table)
+    rows = np.arange(len(table))
+    if energy:
+        rows = np.argsort(pd.to_numeric(table[energy], errors="coerce").to_numpy(dtype=float), kind="stable")
+    first = ~table["formula"].iloc[rows].duplicated().to_numpy()
+    return np.isin(np.arange(len(table)), rows[first])
+
+
+def _energy_column(table: pd.DataFrame) -> str | None:
+    return next((column for column in ENERGIES if column in table and table[column].notna().any()), None)
 
 
 def _mean_of_formulas(table: pd.DataFrame, target: str) -> pd.DataFrame:
@@ -327,3 +358,18 @@ def split(metal: np.ndarray, seed: int, pinned: np.ndarray | None = None) -> np.
         parts[rows[:tests]] = "test"
         parts[rows[tests : tests + validations]] = "validation"
     return parts
+
+
+def split_formulas(table: pd.DataFrame, metal: np.ndarray, seed: int, train_on: Collection[str] = ()) -> np.ndarray:
+    """`split` by formula: where the polymorph of lowest energy goes, all others of its formula go.
+
+    Args:
+        table: with the columns `formula` and, to tell polymorphs by, an energy.
+        metal: which rows are metals, shape (rows,); a formula is one if its polymorph of lowest energy is.
+        seed: any non-negative integer.
+        train_on: formulas that are `train` whatever the seed.
+    """
+    represents = represents_formula(table)
+    formulas = table["formula"][represents]
+    parts = split(metal[represents], seed, formulas.isin(train_on).to_numpy())
+    return table["formula"].map(dict(zip(formulas, parts, strict=True))).to_numpy()

@@ -9,7 +9,7 @@ import gzip
 import warnings
 import zlib
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -32,11 +32,15 @@ class Filters:
         chemsys: chemical systems as the Materials Project writes them, `Ge-Si` or `Si-*`; empty keeps all.
         max_energy_above_hull: eV/atom; None keeps all.
         drop_missing: drop rows without a number in the target column instead of raising an error.
+        leave_out: elements, as in `Ge-Si`; drop every material in which all of them are together.
+        all_polymorphs: keep every polymorph of a formula, not only the one of lowest energy.
     """
 
     chemsys: tuple[str, ...] = ()
     max_energy_above_hull: float | None = None
     drop_missing: bool = False
+    leave_out: tuple[str, ...] = ()
+    all_polymorphs: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Source:
         table: the rows, formulas in pymatgen's spelling.
         database_version: the Materials Project's version, or the file's checksum.
         steps: what was counted so far.
-        filtered: whether the source has applied the filters itself.
+        filtered: whether the source has chosen chemical systems and energies above the hull itself.
         discard: deletes what a download left on disk; to be called once the table is written.
     """
 
@@ -79,15 +83,17 @@ def from_sample(path: Path = SAMPLE) -> Source:
     return _from_path("sample", path, dataset.read(path), "computed crystals of the sample")
 
 
-def from_file(path: Path | str) -> Source:
+def from_file(path: Path | str, target: str = "band_gap") -> Source:
     """A table in the shared format, or a CSV (`.csv`, `.csv.gz`) with a column `formula`.
+
+    A CSV whose values stand in a column called `target`, as in matbench's files, has them in the column named here.
 
     Raises:
         InputError: the file is missing, damaged or empty, has no formulas, or has one that pymatgen cannot read.
     """
     path = Path(path)
     is_csv = path.name.endswith((".csv", ".csv.gz"))
-    return _from_path("file", path, _read_csv(path) if is_csv else dataset.read(path), "rows of the file")
+    return _from_path("file", path, _read_csv(path, target) if is_csv else dataset.read(path), "rows of the file")
 
 
 def _from_path(kind: str, path: Path, table: pd.DataFrame, kept: str) -> Source:
@@ -95,7 +101,7 @@ def _from_path(kind: str, path: Path, table: pd.DataFrame, kept: str) -> Source:
     return Source(kind, str(path), table, f"sha256:{sha256(path)}", [Step(kept, len(table))])
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
+def _read_csv(path: Path, target: str) -> pd.DataFrame:
     try:
         # The converter keeps NaN, which is sodium nitride, from being read as missing.
         table = pd.read_csv(path, encoding="utf-8-sig", converters={"formula": str}, low_memory=False)
@@ -110,7 +116,37 @@ def _read_csv(path: Path) -> pd.DataFrame:
     dataset.require_columns(table, ["formula"], path)
     if table.empty:
         raise InputError(f"{path}: the table has no rows")
+    if target not in table:
+        table = table.rename(columns={"target": target})
     return table.drop(columns="structure", errors="ignore")
+
+
+def with_measured(source: Source, measured: Source) -> Source:
+    """Add what was measured of a formula to its polymorph of lowest energy, as the column `band_gap_experiment` (eV).
+
+    Of a formula that was measured several times the mean is taken.
+
+    Args:
+        source: the rows; those that nobody measured get NaN.
+        measured: rows with the column `band_gap_experiment` or `band_gap`, eV.
+
+    Raises:
+        InputError: `measured` has neither column, or a row without a gap of 0 eV or more.
+    """
+    column = dataset.EXPERIMENT if dataset.EXPERIMENT in measured.table else "band_gap"
+    dataset.require_columns(measured.table, [column], measured.name)
+    gaps = pd.to_numeric(measured.table[column], errors="coerce")
+    bad = np.flatnonzero(~(np.isfinite(gaps) & (gaps >= 0)))
+    if bad.size:
+        row = measured.table.iloc[bad[0]]
+        raise InputError(
+            f"{measured.name}: row {bad[0]} ({row['formula']}): {row[column]!r} in column {column} is no gap in eV; "
+            "correct or remove the row"
+        )
+    means = gaps.groupby(measured.table["formula"]).mean()
+    represents = dataset.represents_formula(source.table)
+    values = source.table["formula"].map(means).where(represents)
+    return replace(source, table=source.table.assign(**{dataset.EXPERIMENT: values}))
 
 
 # ------------------------------------------------------------------------------------------------- formulas, elements
@@ -189,6 +225,22 @@ def chemical_systems(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(systems))
 
 
+def left_out(texts: Collection[str]) -> tuple[str, ...]:
+    """What `Filters.leave_out` takes, from texts such as `Si-Ge`.
+
+    Raises:
+        ValueError: as `chemical_systems`, or there is a `*`.
+    """
+    if any("*" in text for text in texts):
+        raise ValueError("name the elements; * is none")
+    return tuple(dict.fromkeys(system for text in texts for system in chemical_systems(text)))
+
+
+def has_together(formula: str, system: str) -> bool:
+    """Whether a formula has all elements of a system, and maybe others."""
+    return _parsed(formula)[1] >= set(system.split("-"))
+
+
 def in_system(formula: str, system: str) -> bool:
     """Whether a formula has exactly the elements of a system, each `*` standing for one more."""
     elements, parts = _parsed(formula)[1], system.split("-")
@@ -201,7 +253,7 @@ def in_system(formula: str, system: str) -> bool:
 def prepare(
     source: Source, target: str, filters: Filters, seed: int, train_on: Collection[str] = ()
 ) -> tuple[pd.DataFrame, list[Step]]:
-    """Filter, clean and split; rows of the reduced formulas `train_on` are for training, whatever the seed.
+    """Filter, clean and split by formula; the reduced formulas `train_on` are for training, whatever the seed.
 
     Returns:
         The table, with a column `split`, and the steps with the number of rows after each.
@@ -213,16 +265,18 @@ def prepare(
     if not source.filtered:
         table, filtering = _filter(table, filters, source.name)
         steps += filtering
+    table, leaving_out = _leave_out(table, filters.leave_out)
+    steps += leaving_out
     table, with_target = _with_target(table, target, filters, source.name)
     steps.append(with_target)
     if len(table):
-        table, cleaning = dataset.clean(table, target)
+        table, cleaning = dataset.clean(table, target, filters.all_polymorphs)
         steps += cleaning
     empty = next((step for step in steps if not step.rows), None)
     if empty:
         raise InputError(f"{source.name}: no rows are left after the step {empty.kept!r}; widen the filters")
-    pinned = table["formula"].isin(train_on).to_numpy()
-    return table.assign(split=dataset.split(dataset.is_metal(table, target), seed, pinned)), steps
+    parts = dataset.split_formulas(table, dataset.is_metal(table, target), seed, train_on)
+    return table.assign(split=parts), steps
 
 
 def _filter(table: pd.DataFrame, filters: Filters, name: str) -> tuple[pd.DataFrame, list[Step]]:
@@ -239,6 +293,15 @@ def _filter(table: pd.DataFrame, filters: Filters, name: str) -> tuple[pd.DataFr
         energy = pd.to_numeric(table["energy_above_hull"], errors="coerce")
         table = table[energy <= filters.max_energy_above_hull].reset_index(drop=True)
         steps.append(Step(f"at most {filters.max_energy_above_hull:g} eV/atom above the hull", len(table)))
+    return table, steps
+
+
+def _leave_out(table: pd.DataFrame, systems: Collection[str]) -> tuple[pd.DataFrame, list[Step]]:
+    steps = []
+    for system in systems:
+        kept = [not has_together(formula, system) for formula in table["formula"]]
+        table = table[kept].reset_index(drop=True)
+        steps.append(Step(f"without {' and '.join(system.split('-'))} together", len(table)))
     return table, steps
 
 

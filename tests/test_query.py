@@ -166,7 +166,8 @@ def test_table_and_its_account(tmp_path: Path) -> None:
     first = output.read_bytes()
     meta = json.loads((tmp_path / "out" / "table.meta.json").read_text())
     assert meta["input"] == str(tmp_path / "gaps.csv") and meta["seed"] == 7
-    assert meta["filters"] == {"chemsys": None, "max_energy_above_hull": None, "drop_missing": False}
+    nothing: dict[str, Any] = {"chemsys": None, "max_energy_above_hull": None, "drop_missing": False, "leave_out": []}
+    assert meta["filters"] == {**nothing, "polymorphs": "lowest"} and meta["measured"] is None
     assert pd.Timestamp(meta["date"]).utcoffset() == pd.Timedelta(0)
     assert meta["counts"]["metals"] == (table["band_gap"] == 0).sum() > 0
     assert meta["counts"]["metals"] + meta["counts"]["non-metals"] == len(table) == meta["steps"][-1]["rows"]
