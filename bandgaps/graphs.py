@@ -1,6 +1,8 @@
 """Structures as crystal graphs: every atom a node, every pair of atoms within a cutoff a bond.
 
-All crystals lie one behind the other in flat arrays, so that any selection of them is cut out by indexing alone.
+All crystals lie one behind the other in flat arrays, so that any selection of them is cut out by indexing alone. A site
+that several elements share is one node, of a mixture, which counts as a further element (Chen et al., Nat. Comput. Sci.
+1, 46).
 """
 
 from __future__ import annotations
@@ -30,12 +32,17 @@ if TYPE_CHECKING:
 SAME_POSITION = 1e-8  # Å; an atom is no neighbour of itself, but its periodic images are
 SAME_DISTANCE = 2e-5  # Å; bonds whose lengths differ by less are alike, for relaxed positions have that much noise
 FLAT = 1e-6  # Å; no lattice is that thin
+FULL = 2e-3  # occupancies that add up to 1 within this do so but for rounding, as in 0.333 + 0.666
+FIRST_MIXTURE = len(SYMBOLS) + 1  # mixtures of elements are numbered on from the elements
 CRYSTALS_A_PART = 500  # of a thread's work
 BONDS_A_PART = 200_000
 THREADS = os.cpu_count() or 1
 
 _NUMBERS = {**{symbol: number for number, symbol in enumerate(SYMBOLS, start=1)}, "D": 1, "T": 1}
-_STORED = ("cutoff", "atomic_numbers", "distances", "first", "second", "atom_offsets", "bond_offsets")
+_STORED = ("cutoff", "atomic_numbers", "distances", "first", "second", "atom_offsets", "bond_offsets", "mixtures")
+
+_Occupancies = tuple[tuple[int, float], ...]  # of one site: atomic number, part of it
+_Mixtures = dict[_Occupancies, int]  # the number of each mixture met so far
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,8 @@ class Graphs:
 
     Attributes:
         cutoff: Å; atoms closer than this share a bond.
-        atomic_numbers: shape (atoms,).
+        atomic_numbers: shape (atoms,); `FIRST_MIXTURE` + k for a site that elements share in the proportions
+            `mixtures[k]`.
         distances: length of each bond, Å, shape (bonds,).
         first: the atom at which a bond starts, counted within its crystal and ascending there, shape (bonds,).
         second: the atom at which it ends, counted within its crystal, shape (bonds,).
@@ -52,6 +60,8 @@ class Graphs:
         bond_offsets: the same for bonds, shape (crystals + 1,).
         atom_copies: how many atoms of its crystal each atom stands for, shape (atoms,); 1 unless graphs are `merged`.
         bond_copies: how many bonds of its first atom each bond stands for, shape (bonds,); 1 unless `merged`.
+        mixtures: the part that each element (column: atomic number) has in each mixture, shape (mixtures,
+            FIRST_MIXTURE); rows add up to 1.
     """
 
     cutoff: float
@@ -63,6 +73,7 @@ class Graphs:
     bond_offsets: np.ndarray
     atom_copies: np.ndarray
     bond_copies: np.ndarray
+    mixtures: np.ndarray
 
     def __len__(self) -> int:
         return len(self.atom_offsets) - 1
@@ -105,6 +116,7 @@ class Graphs:
             bond_offsets,
             self.atom_copies[atoms],
             self.bond_copies[bonds],
+            self.mixtures,
         )
 
     def batches(self, bonds: int) -> Iterator[Graphs]:
@@ -121,15 +133,16 @@ def build(structures: Sequence[Crystal], cutoff: float, names: Sequence[str] | N
     """Find all bonds of all structures.
 
     Args:
-        structures: ordered structures, or the dictionaries of such, as tables on disk have them, which is faster.
+        structures: structures, or the dictionaries of such, as tables on disk have them, which is faster.
         cutoff: Å.
         names: what to call each structure in an error; its formula where there are none.
 
     Raises:
-        InputError: a site is shared by several elements, an atom has no neighbour within the cutoff, or a dictionary
-            is not that of a structure.
+        InputError: the occupancies of a site do not add up to 1, an atom has no neighbour within the cutoff, or a
+            dictionary is not that of a structure.
     """
-    return _all_bonds(_parts(structures, names), cutoff, names)
+    mixtures: _Mixtures = {}
+    return _all_bonds(_parts(structures, names, mixtures), mixtures, cutoff, names)
 
 
 def cached(
@@ -142,11 +155,12 @@ def cached(
 
     A cache that is damaged is built again; one that cannot be written is done without.
     """
-    parts = list(_parts(structures, names))
-    path = Path(folder) / f"graphs-{_key(parts, cutoff)}.npz"
+    mixtures: _Mixtures = {}
+    parts = list(_parts(structures, names, mixtures))
+    path = Path(folder) / f"graphs-{_key(parts, mixtures, cutoff)}.npz"
     with suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return _read(path)
-    graphs = _all_bonds(parts, cutoff, names)
+    graphs = _all_bonds(parts, mixtures, cutoff, names)
     with suppress(OSError), replacing(path) as temporary:
         np.savez(temporary, **{name: getattr(graphs, name) for name in _STORED})
     return graphs
@@ -176,7 +190,7 @@ def merged(graphs: Graphs) -> Graphs:
         columns = zip(*pool.map(run, bounds[:-1], bounds[1:]), strict=True)
     atoms, atom_copies, atom_counts, distances, first, second, bond_copies, bond_counts = map(np.concatenate, columns)
     offsets = _offsets(atom_counts), _offsets(bond_counts)
-    return Graphs(graphs.cutoff, atoms, distances, first, second, *offsets, atom_copies, bond_copies)
+    return Graphs(graphs.cutoff, atoms, distances, first, second, *offsets, atom_copies, bond_copies, graphs.mixtures)
 
 
 @dataclass(frozen=True)
@@ -191,17 +205,22 @@ class _Crystals:
     before: int  # crystals in the parts before this one
 
 
-def _parts(structures: Sequence[Crystal], names: Sequence[str] | None) -> Iterator[_Crystals]:
-    """What structures are made of, so many at a time; of none, one empty part."""
+def _parts(structures: Sequence[Crystal], names: Sequence[str] | None, mixtures: _Mixtures) -> Iterator[_Crystals]:
+    """What structures are made of, so many at a time; of none, one empty part. New mixtures join `mixtures`."""
     for start in range(0, max(len(structures), 1), CRYSTALS_A_PART):
-        yield _crystals(structures[start : start + CRYSTALS_A_PART], start, names)
+        yield _crystals(structures[start : start + CRYSTALS_A_PART], start, names, mixtures)
 
 
-def _crystals(structures: Sequence[Crystal], before: int, names: Sequence[str] | None) -> _Crystals:
+def _crystals(
+    structures: Sequence[Crystal], before: int, names: Sequence[str] | None, mixtures: _Mixtures
+) -> _Crystals:
     lattices, periodic, numbers, positions = np.zeros((len(structures), 3, 3)), [], [], []
     for row, structure in enumerate(structures):
         try:
-            parts = _of_record(structure) if isinstance(structure, Mapping) else _of_structure(structure)
+            if isinstance(structure, Mapping):
+                parts = _of_record(structure, mixtures)
+            else:
+                parts = _of_structure(structure, mixtures)
             lattices[row], axes, elements, coordinates = parts
             positions.append(np.array(coordinates, dtype=np.float64).reshape(len(elements), 3))
             if not elements or not np.isfinite(lattices[row]).all() or not np.isfinite(positions[-1]).all():
@@ -223,7 +242,7 @@ def _crystals(structures: Sequence[Crystal], before: int, names: Sequence[str] |
     )
 
 
-def _of_record(record: Mapping[str, Any]) -> tuple[Any, Any, list[int], Any]:
+def _of_record(record: Mapping[str, Any], mixtures: _Mixtures) -> tuple[Any, Any, list[int], Any]:
     """Lattice vectors, axes that repeat, atomic numbers and fractional coordinates of a structure's dictionary."""
     lattice, sites = record["lattice"], record["sites"]
     species = [site["species"] for site in sites]
@@ -232,35 +251,59 @@ def _of_record(record: Mapping[str, Any]) -> tuple[Any, Any, list[int], Any]:
     except ValueError:  # several elements
         numbers = []
     if len(numbers) < len(sites):
-        shared = next(several for several in species if len(several) != 1 or several[0]["occu"] != 1)
-        raise _shared(", ".join(f"{one['element']}:{one['occu']:g}" for one in shared))
+        numbers = [_number([(_NUMBERS[one["element"]], one["occu"]) for one in site], mixtures) for site in species]
     return lattice["matrix"], lattice.get("pbc", (True, True, True)), numbers, [site["abc"] for site in sites]
 
 
-def _of_structure(structure: Structure) -> tuple[Any, Any, list[int], Any]:
+def _of_structure(structure: Structure, mixtures: _Mixtures) -> tuple[Any, Any, list[int], Any]:
     """The same of a structure."""
-    if not structure.is_ordered:
-        raise _shared(next(site for site in structure if not site.is_ordered).species_string)
-    return structure.lattice.matrix, structure.pbc, list(structure.atomic_numbers), structure.frac_coords
+    if structure.is_ordered:
+        numbers = list(structure.atomic_numbers)
+    else:
+        numbers = [_number([(s.Z, part) for s, part in site.species.items()], mixtures) for site in structure]
+    return structure.lattice.matrix, structure.pbc, numbers, structure.frac_coords
 
 
-def _shared(species: str) -> InputError:
-    return InputError(
-        f"a site is shared ({species}); give ordered structures, such as special quasirandom ones or the orderings "
-        "that explore_structure.py lists"
-    )
+def _number(species: Iterable[tuple[int, float]], mixtures: _Mixtures) -> int:
+    """The number of what is on a site, given as atomic numbers and occupancies: an element's own, or a mixture's.
+
+    Where occupancies do not add up to 1, megnet sums all the same, so that a vacancy counts as an element whose
+    embedding is zero, which no training has seen; here that is an error.
+    """
+    parts: dict[int, float] = {}
+    for number, part in species:
+        parts[number] = parts.get(number, 0.0) + float(part)
+    total = sum(parts.values())
+    if not abs(total - 1) <= FULL or min(parts.values()) < 0:
+        what = ", ".join(f"{SYMBOLS[number - 1]}:{part:g}" for number, part in parts.items())
+        raise InputError(
+            f"the occupancies of a site ({what}) do not add up to 1, and the model knows no vacancies; "
+            "give a structure without them"
+        )
+    mixture = tuple((number, round(parts[number] / total, 9)) for number in sorted(parts) if parts[number] > 0)
+    return mixture[0][0] if len(mixture) == 1 else mixtures.setdefault(mixture, FIRST_MIXTURE + len(mixtures))
 
 
-def _all_bonds(parts: Iterable[_Crystals], cutoff: float, names: Sequence[str] | None) -> Graphs:
+def _all_bonds(parts: Iterable[_Crystals], mixtures: _Mixtures, cutoff: float, names: Sequence[str] | None) -> Graphs:
     """The graphs of all parts; threads find the bonds of some while others are still taken to pieces."""
     with ThreadPoolExecutor(THREADS) as pool:
         built = list(pool.map(lambda part: _bonds(part, float(cutoff), names), parts))
-    counts = (np.concatenate([getattr(graphs, name) for graphs in built]) for name in ("atom_counts", "bond_counts"))
-    return _whole(
-        float(cutoff),
-        *(np.concatenate([getattr(graphs, name) for graphs in built]) for name in _STORED[1:5]),
-        *map(_offsets, counts),
-    )
+
+    def joined(name: str) -> np.ndarray:
+        return np.concatenate([getattr(graphs, name) for graphs in built])
+
+    atoms, bonds = _offsets(joined("atom_counts")), _offsets(joined("bond_counts"))
+    numbers, distances, first, second = map(joined, _STORED[1:5])
+    return _whole(float(cutoff), numbers, distances, first, second, atoms, bonds, _table(mixtures))
+
+
+def _table(mixtures: _Mixtures) -> np.ndarray:
+    """The part that each element has in each mixture, shape (mixtures, FIRST_MIXTURE)."""
+    table = np.zeros((len(mixtures), FIRST_MIXTURE), np.float32)
+    for row, mixture in enumerate(mixtures):
+        for number, part in mixture:
+            table[row, number] = part
+    return table
 
 
 def _bonds(crystals: _Crystals, cutoff: float, names: Sequence[str] | None) -> Graphs:
@@ -276,10 +319,10 @@ def _bonds(crystals: _Crystals, cutoff: float, names: Sequence[str] | None) -> G
         numbers = crystals.atomic_numbers[atoms[row] : atoms[row + 1]]
         atom = int(lonely[0] - atoms[row])
         raise InputError(
-            f"{_name(crystals.before + row, names, numbers)}: atom {atom} ({SYMBOLS[numbers[atom] - 1]}) has no "
+            f"{_name(crystals.before + row, names, numbers)}: atom {atom} ({_symbol(numbers[atom])}) has no "
             f"neighbour within {cutoff:g} Å; leave this structure out or use a larger cutoff"
         )
-    return _whole(cutoff, crystals.atomic_numbers, distances, first, second, atoms, _offsets(counts)[atoms])
+    return _whole(cutoff, crystals.atomic_numbers, distances, first, second, atoms, _offsets(counts)[atoms], _table({}))
 
 
 def _whole(
@@ -290,11 +333,12 @@ def _whole(
     second: np.ndarray,
     atom_offsets: np.ndarray,
     bond_offsets: np.ndarray,
+    mixtures: np.ndarray,
 ) -> Graphs:
     """Graphs in which every atom and every bond stands for itself; their ones take no memory."""
     one = np.ones(1, np.int32)
     copies = (np.broadcast_to(one, len(atomic_numbers)), np.broadcast_to(one, len(distances)))
-    return Graphs(cutoff, atomic_numbers, distances, first, second, atom_offsets, bond_offsets, *copies)
+    return Graphs(cutoff, atomic_numbers, distances, first, second, atom_offsets, bond_offsets, *copies, mixtures)
 
 
 def _triangles(crystals: _Crystals, names: Sequence[str] | None) -> np.ndarray:
@@ -315,8 +359,12 @@ def _name(row: int, names: Sequence[str] | None, atomic_numbers: np.ndarray | No
         return names[row]
     if atomic_numbers is None:
         return f"structure {row}"
-    counts = Counter(SYMBOLS[number - 1] for number in atomic_numbers)
+    counts = Counter(map(_symbol, atomic_numbers))
     return f"structure {row} ({' '.join(f'{symbol}{count}' for symbol, count in counts.items())})"
+
+
+def _symbol(number: int) -> str:
+    return SYMBOLS[number - 1] if number < FIRST_MIXTURE else "mixture"
 
 
 def _offsets(counts: Sequence[int] | np.ndarray) -> np.ndarray:
@@ -329,8 +377,9 @@ def _ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     return np.repeat(starts - before[:-1], lengths) + np.arange(before[-1])
 
 
-def _key(parts: list[_Crystals], cutoff: float) -> str:
+def _key(parts: list[_Crystals], mixtures: _Mixtures, cutoff: float) -> str:
     digest = hashlib.sha256(np.float64(cutoff).tobytes())
+    digest.update(_table(mixtures).tobytes())
     for part in parts:
         for array in (part.atomic_numbers, part.positions, part.lattices, part.periodic, part.offsets):
             digest.update(np.ascontiguousarray(array).tobytes())

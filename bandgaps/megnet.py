@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bandgaps import models, published
+from bandgaps.calibration import Calibration
 from bandgaps.errors import InputError
-from bandgaps.graphs import Graphs, merged
+from bandgaps.graphs import FIRST_MIXTURE, Graphs, merged
 
 
 @contextmanager
@@ -114,7 +115,8 @@ class Hyperparameters:
 class Batch(NamedTuple):
     """Crystals as one graph without bonds between them."""
 
-    atomic_numbers: Any  # (atoms,)
+    occupancies: Any  # parts of the elements (columns: atomic numbers) in each kind of site, (kinds, FIRST_MIXTURE)
+    kind: Any  # of each atom, an index of occupancies, (atoms,)
     atom_copies: Any  # how many atoms of its crystal each stands for, (atoms,)
     crystal: Any  # of each atom, (atoms,)
     distances: Any  # all lengths of bonds, each once, Å, (lengths,)
@@ -129,8 +131,10 @@ def batch_of(graphs: Graphs, fidelity: np.ndarray | None = None) -> Batch:
     """One batch of all crystals; `fidelity` is the index of each crystal's level of theory, shape (crystals,)."""
     shift = np.repeat(graphs.atom_offsets[:-1], graphs.bond_counts).astype(np.int32)
     distances, length = np.unique(graphs.distances, return_inverse=True)
+    numbers, kind = np.unique(graphs.atomic_numbers, return_inverse=True)
     return Batch(
-        graphs.atomic_numbers,
+        _occupancies(numbers, graphs.mixtures),
+        kind.astype(np.int32),
         graphs.atom_copies.astype(np.float32),
         np.repeat(np.arange(len(graphs), dtype=np.int32), graphs.atom_counts),
         distances,
@@ -140,6 +144,14 @@ def batch_of(graphs: Graphs, fidelity: np.ndarray | None = None) -> Batch:
         graphs.second + shift,
         np.zeros(len(graphs), dtype=np.int32) if fidelity is None else np.asarray(fidelity, dtype=np.int32),
     )
+
+
+def _occupancies(numbers: np.ndarray, mixtures: np.ndarray) -> np.ndarray:
+    """The parts of the elements in sites of these numbers, shape (numbers, FIRST_MIXTURE)."""
+    parts = (numbers[:, None] == np.arange(FIRST_MIXTURE)).astype(np.float32)
+    shared = numbers >= FIRST_MIXTURE
+    parts[shared] = mixtures[numbers[shared] - FIRST_MIXTURE]
+    return parts
 
 
 def softplus2(x: Any) -> Any:
@@ -180,7 +192,7 @@ def _spread(x: Any, segments: Any) -> Any:
 
 def forward(weights: Weights, batch: Batch, settings: Hyperparameters) -> Any:
     """The network's output for each crystal (the standardised target), shape (crystals,)."""
-    crystals, atoms = ops.shape(batch.fidelity)[0], ops.shape(batch.atomic_numbers)[0]
+    crystals, atoms = ops.shape(batch.fidelity)[0], ops.shape(batch.kind)[0]
     crystal_of_bond = ops.take(batch.crystal, batch.first, axis=0)
     bonds_of_atom = _sum_of(batch.bond_copies, batch.first, atoms)
     in_atom = (batch.bond_copies / _spread(bonds_of_atom, batch.first))[:, None]
@@ -190,7 +202,8 @@ def forward(weights: Weights, batch: Batch, settings: Hyperparameters) -> Any:
     copies_of_bond = _spread(batch.atom_copies, batch.first) * batch.bond_copies
 
     centers = np.linspace(0, settings.last_center, settings.gaussians, dtype=np.float32)
-    atom = ops.take(weights["element_embedding"], batch.atomic_numbers, axis=0)
+    elements = min(settings.elements, FIRST_MIXTURE)
+    atom = ops.matmul(batch.occupancies[:, :elements], weights["element_embedding"][:elements])
     length = ops.exp(-(((batch.distances[:, None] - centers) / np.float32(settings.width)) ** 2))
     if settings.fidelities:
         state = ops.take(weights["fidelity_embedding"], batch.fidelity, axis=0)
@@ -200,7 +213,7 @@ def forward(weights: Weights, batch: Batch, settings: Hyperparameters) -> Any:
     atom, length, state = (
         _layers(weights, f"input/{part}", x) for part, x in zip(PARTS, (atom, length, state), strict=True)
     )
-    bond = ops.take(length, batch.length, axis=0)
+    atom, bond = ops.take(atom, batch.kind, axis=0), ops.take(length, batch.length, axis=0)
     for block in range(settings.blocks):
         name = f"block{block}"
         v, e, u = atom, bond, state
@@ -282,7 +295,8 @@ def signature() -> Batch:
     import tensorflow as tf
 
     whole, real = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)
-    return Batch(whole, real, whole, real, whole, real, whole, whole, whole)
+    parts = tf.TensorSpec([None, FIRST_MIXTURE], tf.float32)
+    return Batch(parts, whole, real, whole, real, whole, real, whole, whole, whole)
 
 
 @lru_cache(maxsize=8)
@@ -326,6 +340,8 @@ class Model:
         std: eV.
         card: what the model was trained on, how, when, under which licence, and how good it is.
         formulas: the formulas it has seen in training or validation, where they are known, shape (rows,).
+        lowest: what no target can be below, eV; members that predict less are taken to mean this. None: no limit.
+        calibrations: from the members' spread to sigma, for each level of theory ("" where there is but one).
     """
 
     hyperparameters: Hyperparameters
@@ -334,6 +350,8 @@ class Model:
     std: float = 1.0
     card: dict[str, Any] = field(default_factory=dict)
     formulas: np.ndarray | None = None
+    lowest: float | None = None
+    calibrations: dict[str, Calibration] = field(default_factory=dict)
 
     @property
     def unit(self) -> str:
@@ -356,8 +374,8 @@ class Model:
             fidelity: level of theory to predict at, the model's first by default, for models that know several.
 
         Returns:
-            Mean over the members and their (sample) standard deviation, each of shape (crystals,); the latter is NaN
-            for a single member.
+            Mean over the members and its uncertainty, each of shape (crystals,): the (sample) standard deviation of the
+            members, calibrated where the model has been; NaN for a single member that has not.
 
         Raises:
             InputError: another cutoff, an element or a fidelity that the model does not know.
@@ -366,9 +384,19 @@ class Model:
         level = np.full(len(graphs), self._fidelity_index(fidelity))
         graphs = merged(graphs)
         values = np.array([outputs(self.hyperparameters, weights, graphs, level) for weights in self.members])
-        targets = self.mean + self.std * values
+        targets = np.maximum(self.mean + self.std * values, -np.inf if self.lowest is None else self.lowest)
         spread = targets.std(axis=0, ddof=1) if len(targets) > 1 else np.full(len(graphs), np.nan)
-        return targets.mean(axis=0), spread
+        calibrated = bool(self.calibrations)
+        return targets.mean(axis=0), self.calibration(fidelity).sigma(np.nan_to_num(spread)) if calibrated else spread
+
+    def calibration(self, fidelity: str | None = None) -> Calibration:
+        """From the spread of the members to sigma, and to intervals of 95 %, at a level of theory (default: the first).
+
+        Raises:
+            InputError: a fidelity that the model does not know.
+        """
+        known = self.hyperparameters.fidelities or ("",)
+        return self.calibrations.get(known[self._fidelity_index(fidelity)], Calibration())
 
     def _check(self, graphs: Graphs) -> None:
         check_elements(graphs, self.hyperparameters)
@@ -388,11 +416,16 @@ class Model:
 
 def check_elements(graphs: Graphs, settings: Hyperparameters) -> None:
     """Raise InputError if the element embedding has no row for some atom."""
-    unknown = np.flatnonzero((graphs.atomic_numbers < 1) | (graphs.atomic_numbers >= settings.elements))
+    known = np.arange(FIRST_MIXTURE) < settings.elements
+    known[0] = False
+    known = np.concatenate([known, ~graphs.mixtures[:, ~known].any(axis=1)])
+    unknown = np.flatnonzero(~known[graphs.atomic_numbers])
     if unknown.size:
         row = int(np.searchsorted(graphs.atom_offsets, unknown[0], side="right")) - 1
+        parts = _occupancies(graphs.atomic_numbers[unknown[:1]], graphs.mixtures)[0]
+        number = np.flatnonzero((parts > 0) & ~known[:FIRST_MIXTURE])[0]
         raise InputError(
-            f"structure {row}: element {graphs.atomic_numbers[unknown[0]]} is not known to the model, which has "
+            f"structure {row}: element {number} is not known to the model, which has "
             f"elements 1 to {settings.elements - 1}; leave this structure out"
         )
 
@@ -406,9 +439,10 @@ def save(model: Model, folder: Path | str) -> None:
     The formulas it has seen go to `training.npz`.
     """
     own = {"kind": KIND, "hyperparameters": asdict(model.hyperparameters), "mean": model.mean, "std": model.std}
+    own |= {"lowest": model.lowest, "calibrations": {name: asdict(each) for name, each in model.calibrations.items()}}
     groups = {f"member-{number}": weights for number, weights in enumerate(model.members)}
     if model.formulas is not None:
-        groups["training"] = {"formula": model.formulas.astype(str)}
+        groups["training"] = {"formula": model.formulas.astype(bytes)}
     models.save(folder, {**own, **model.card}, groups)
 
 
@@ -466,15 +500,18 @@ def _load_own(folder: Path) -> Model:
     try:
         settings = _settings(content["hyperparameters"])
         mean, std = float(content["mean"]), float(content["std"])
-    except (KeyError, TypeError, ValueError) as error:
+        lowest = None if content.get("lowest") is None else float(content["lowest"])
+        calibrations = {name: Calibration(**each) for name, each in content.get("calibrations", {}).items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path}: damaged or of another version ({error!r}); train the model again") from None
     formulas = groups.pop("training", {}).get("formula")
     if not groups or not np.isfinite([mean, std]).all():
         raise InputError(f"{path}: no members, or a mean or std that is not a number; train the model again")
     members = [_checked(weights, settings, folder / f"{name}.npz") for name, weights in groups.items()]
-    own = {"kind", "hyperparameters", "mean", "std", "sha256"}
+    own = {"kind", "hyperparameters", "mean", "std", "lowest", "calibrations", "sha256"}
     card = {key: value for key, value in content.items() if key not in own}
-    return Model(settings, members, mean, std, card, formulas)
+    formulas = None if formulas is None else formulas.astype(str)
+    return Model(settings, members, mean, std, card, formulas, lowest, calibrations)
 
 
 def _settings(values: dict[str, Any]) -> Hyperparameters:

@@ -44,12 +44,15 @@ def main(structures_path: str, output: str, *weights: str) -> None:
 def predict(model: Any, structures: list[Structure]) -> np.ndarray:
     """Gaps at every state, shape (states, structures)."""
     graphs = [model.graph_converter.convert(structure) for structure in structures]
-    fidelities = any(layer.name.startswith(("embedding_2", "state_embedding")) for layer in model.model.layers)
+    fidelities = model.model.inputs[2].dtype == "int32"
+    shared = any(isinstance(atom, dict) for graph in graphs for atom in graph["atom"])  # those megnet does one by one
     gaps = []
     for state in [[[k]] for k in range(4)] if fidelities else [[[0.0, 0.0]]]:
         for graph in graphs:
             graph["state"] = state
-        gaps.append(np.ravel(model.predict_graphs(graphs)))
+        gaps.append(
+            np.ravel([model.predict_graph(graph) for graph in graphs] if shared else model.predict_graphs(graphs))
+        )
     return np.array(gaps)
 
 

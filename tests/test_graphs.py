@@ -70,7 +70,7 @@ def test_silicon_has_four_neighbours_and_twelve_beyond() -> None:
 def assert_same(one: Graphs, other: Graphs) -> None:
     for name in ("atomic_numbers", "distances", "first", "second", "atom_offsets", "bond_offsets"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
-    for name in ("atom_copies", "bond_copies"):
+    for name in ("atom_copies", "bond_copies", "mixtures"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
 
 
@@ -148,9 +148,6 @@ def test_dictionaries_that_are_no_structures_are_named() -> None:
     }.values():
         with pytest.raises(InputError, match=f"^row 1: {message}"):
             graphs.build([whole, wrong], CUTOFF, ["row 0", "row 1"])  # type: ignore[list-item]
-    alloy = Structure(Lattice.cubic(2.5), [Composition({"Si": 0.5, "Ge": 0.5})], [[0, 0, 0]])
-    with pytest.raises(InputError, match=r"^row 1: a site is shared \(Si:0\.5, Ge:0\.5\)"):
-        graphs.build([whole, alloy.as_dict()], CUTOFF, ["row 0", "row 1"])
 
 
 def test_threads_find_the_bonds_of_all_crystals(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,10 +193,11 @@ def test_an_isolated_atom_is_named() -> None:
         graphs.build([half], CUTOFF, ["half.cif"])
 
 
-def test_a_shared_site_is_named() -> None:
-    alloy = Structure(Lattice.cubic(2.5), [Composition({"Si": 0.5, "Ge": 0.5})], [[0, 0, 0]])
-    with pytest.raises(InputError, match=r"alloy\.cif: a site is shared .*ordered structures"):
-        graphs.build([alloy], CUTOFF, ["alloy.cif"])
+def test_a_vacancy_is_named() -> None:
+    half = Structure(Lattice.cubic(2.5), [Composition({"Si": 0.5, "Ge": 0.25})], [[0, 0, 0]])
+    for crystal in (half, half.as_dict()):
+        with pytest.raises(InputError, match=r"^half\.cif: the occupancies of a site \(Si:0\.5, Ge:0\.25\) do not add"):
+            graphs.build([diamond(), crystal], CUTOFF, ["whole.cif", "half.cif"])
 
 
 def test_no_structures_make_empty_graphs() -> None:
@@ -230,8 +228,13 @@ def test_a_damaged_cache_is_built_again(tmp_path: Path, damage: object) -> None:
 def test_another_crystal_or_cutoff_has_another_cache(tmp_path: Path) -> None:
     moved = diamond().translate_sites([0], [0.01, 0, 0])
     for number, (crystal, cutoff) in enumerate(
-        [(diamond(), 4.0), (diamond(), 5.0), (diamond("Ge"), 4.0), (diamond(a=5.5), 4.0), (moved, 4.0)], start=1
+        [
+            *((diamond(), 4.0), (diamond(), 5.0), (diamond("Ge"), 4.0), (diamond(a=5.5), 4.0), (moved, 4.0)),
+            *((alloy(Si=0.5, Ge=0.5), 4.0), (alloy(Si=0.4, Ge=0.6), 4.0)),
+        ],
+        start=1,
     ):
+        assert_same(graphs.cached([crystal], cutoff, tmp_path), graphs.build([crystal], cutoff))
         assert_same(graphs.cached([crystal], cutoff, tmp_path), graphs.build([crystal], cutoff))
         assert len(list(tmp_path.glob("*.npz"))) == number
 
@@ -239,6 +242,64 @@ def test_another_crystal_or_cutoff_has_another_cache(tmp_path: Path) -> None:
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     assert len(graphs.cached([diamond()], CUTOFF, tmp_path / "file")) == 1
+
+
+# --------------------------------------------------------------------------------------------------- shared sites
+
+
+def alloy(**parts: float) -> Structure:
+    """Diamond sites shared by elements."""
+    return Structure(diamond().lattice, [parts] * 2, diamond().frac_coords)
+
+
+def on_sites(built: Graphs) -> list[dict[str, Any]]:
+    """What each atom is of."""
+    table = np.concatenate([np.eye(graphs.FIRST_MIXTURE), built.mixtures])[built.atomic_numbers]
+    return [{graphs.SYMBOLS[k - 1]: pytest.approx(row[k]) for k in np.flatnonzero(row)} for row in table]
+
+
+@given(st.lists(st.floats(0.001, 0.999), min_size=1, max_size=4))
+def test_sites_are_shared_as_the_structure_says(fractions: list[float]) -> None:
+    crystals = [alloy(Si=1 - x, Ge=x) for x in fractions]
+    crystals.insert(1, diamond())
+    expected = [crystals[k].species_and_occu[0].get_el_amt_dict() for k in range(len(crystals)) for _ in range(2)]
+    for given_as in (crystals, [crystal.as_dict() for crystal in crystals]):
+        built = graphs.build(given_as, CUTOFF)
+        assert on_sites(built) == expected
+        assert on_sites(graphs.merged(built)) == expected[::2]
+        assert on_sites(built.select(np.array([1, 0]))) == [*expected[2:4], *expected[:2]]
+        assert len(built.mixtures) == len(set(fractions))
+
+
+def test_the_order_of_elements_and_rounding_do_not_matter() -> None:
+    same = [alloy(Si=0.25, Ge=0.75), alloy(Ge=0.75, Si=0.25), alloy(**{"Ge4+": 0.5, "Ge": 0.25, "Si": 0.25})]
+    same.append(alloy(Si=0.24999, Ge=0.74997))
+    built = graphs.build(same, CUTOFF)
+    np.testing.assert_allclose(np.unique(built.mixtures, axis=0), built.mixtures[:1])
+    assert set(built.atomic_numbers) == {graphs.FIRST_MIXTURE}
+    pure = [diamond("Si"), alloy(Si=0.9999), alloy(**{"Si": 0.5, "Si4+": 0.5})]
+    assert_same(graphs.build(pure, CUTOFF), graphs.build([diamond()] * 3, CUTOFF))
+
+
+def test_other_mixtures_on_other_sites_are_told_apart() -> None:
+    frac = diamond().frac_coords
+    mixed = Structure(diamond().lattice, [{"Si": 0.5, "Ge": 0.5}, {"Si": 0.4, "Ge": 0.6}], frac)
+    fewer = graphs.merged(graphs.build([mixed, alloy(Si=0.5, Ge=0.5)], CUTOFF))
+    assert fewer.atom_counts.tolist() == [2, 1]
+
+
+def test_parts_of_the_work_agree_on_mixtures(monkeypatch: pytest.MonkeyPatch) -> None:
+    crystals = [alloy(Si=1 - x, Ge=x) for x in (0.1, 0.2, 0.3, 0.1, 0.3, 0.4)]
+    built = graphs.build(crystals, CUTOFF)
+    monkeypatch.setattr(graphs, "CRYSTALS_A_PART", 2)
+    assert_same(graphs.build(crystals, CUTOFF), built)
+    assert on_sites(built)[::2] == [crystal.species_and_occu[0].get_el_amt_dict() for crystal in crystals]
+
+
+def test_a_lonely_mixture_is_named() -> None:
+    lonely = Structure(Lattice.cubic(9), [{"Xe": 0.5, "Kr": 0.5}], [[0, 0, 0]])
+    with pytest.raises(InputError, match=r"structure 0 \(mixture1\): atom 0 \(mixture\) has no neighbour"):
+        graphs.build([lonely], CUTOFF)
 
 
 # -------------------------------------------------------------------------------------------------- what is alike

@@ -24,6 +24,7 @@ from bandgaps.megnet import Hyperparameters, Model
 WEIGHTS = SHARED / "megnet-weights"
 PBE_2018 = WEIGHTS / "mp-2018.6.1" / "band_gap_regression.hdf5"
 MULTI = WEIGHTS / "mf_2020" / "pbe_gllb_hse_exp"
+DISORDER = WEIGHTS / "mf_2020" / "pbe_gllb_hse_exp_disorder"
 FIDELITIES = ("pbe", "gllbsc", "hse", "experiment")
 SEVERAL = Hyperparameters(cutoff=5.0, last_center=6.0, set2set_steps=2, fidelities=FIDELITIES)
 
@@ -88,7 +89,7 @@ def test_files_of_two_architectures_are_no_ensemble() -> None:
 
 @needs_shared
 def test_the_models_of_disordered_crystals_predict_ordered_ones() -> None:
-    model = megnet.load(WEIGHTS / "mf_2020" / "pbe_gllb_hse_exp_disorder")
+    model = megnet.load(DISORDER)
     np.testing.assert_allclose(predicted(model, crystals()[:2], "experiment"), [1.24, 0.52], atol=0.01)
 
 
@@ -183,6 +184,39 @@ def test_damaged_published_files_are_refused(
         megnet.load(path)
 
 
+@pytest.fixture(scope="module")
+def shared_sites(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Structure], np.ndarray]:
+    """Crystals with sites that elements share, and what megnet predicts for them at its four states, (4, crystals)."""
+    folder = tmp_path_factory.mktemp("shared")
+    lattice, sites = zincblende(5.54, "Si", "Si").lattice, zincblende(5.54, "Si", "Si").frac_coords
+    salt = zincblende(5.9, "Na", "Cl").lattice
+    structures = [
+        *(Structure(lattice, [{"Si": 1 - x, "Ge": x}] * 2, sites) for x in (0.03, 0.5, 0.9)),
+        Structure(
+            salt, [{"Na": 0.2, "K": 0.5, "Rb": 0.3}, {"Cl": 0.75, "Br": 0.25}], np.array([[0, 0, 0], [0.5, 0.5, 0.5]])
+        ),
+        Structure(lattice, ["Ga", {"As": 0.6, "P": 0.4}], sites) * (2, 1, 1),
+        *crystals(),
+    ]
+    (folder / "structures.json").write_text(json.dumps([structure.as_dict() for structure in structures]))
+    command = [sys.executable, str(Path(__file__).with_name("megnet_oracle.py"))]
+    files_ = [str(folder / "structures.json"), str(folder / "gaps.npz"), str(DISORDER / "2" / "best_model.hdf5")]
+    subprocess.run([*command, *files_], check=True, capture_output=True)
+    with np.load(folder / "gaps.npz") as gaps:
+        return structures, gaps["0"]
+
+
+@needs_shared
+@pytest.mark.parametrize(("level", "fidelity"), enumerate(FIDELITIES))
+def test_shared_sites_are_predicted_as_megnet_predicts_them(
+    shared_sites: tuple[list[Structure], np.ndarray], level: int, fidelity: str
+) -> None:
+    structures, expected = shared_sites
+    model = megnet.load(DISORDER / "2" / "best_model.hdf5")
+    np.testing.assert_allclose(predicted(model, structures, fidelity), expected[level], atol=2e-5)
+    assert np.std(expected[level]) > 0.1
+
+
 # --------------------------------------------------------------------------------------------------------- invariance
 
 
@@ -202,6 +236,32 @@ def test_a_crystal_turned_moved_or_relabelled_has_the_same_gap(seed: int) -> Non
     gap, *gaps, different = predicted(model, [crystal, turned, moved, relabelled, larger, other])
     np.testing.assert_allclose(gaps, gap, atol=1e-3)
     assert abs(different - gap) > 0.01
+
+
+def test_a_shared_site_goes_from_one_element_to_the_other() -> None:
+    model, diamond = random_model(1), zincblende(5.5, "Si", "Si")
+    fractions = [0, 1e-7, 0.3, 0.6, 1 - 1e-7, 1]
+    shared = [Structure(diamond.lattice, [{"Si": 1 - x, "Ge": x}] * 2, diamond.frac_coords) for x in fractions]
+    pure = [zincblende(5.5, element, element) for element in ("Si", "Ge")]
+    gaps, ends = predicted(model, shared), predicted(model, pure)
+    np.testing.assert_allclose(gaps[[0, 5]], ends, atol=1e-6)
+    np.testing.assert_allclose(gaps[[1, 4]], ends, atol=1e-4)
+    assert np.ptp(gaps) > 0.01
+    doubled = [crystal * (1, 2, 1) for crystal in shared]
+    swapped = [Structure(diamond.lattice, [{"Ge": x, "Si": 1 - x}] * 2, diamond.frac_coords) for x in fractions]
+    for same in (doubled, swapped, shared[::-1]):
+        np.testing.assert_allclose(predicted(model, same), gaps[::-1] if same[0] == shared[-1] else gaps, atol=1e-4)
+
+
+def test_the_mean_embedding_is_what_a_shared_site_gets() -> None:
+    """An element whose embedding is the mean of two others is as good as the two on one site."""
+    model = random_model(1)
+    table = model.members[0]["element_embedding"]
+    table[50] = 0.25 * table[14] + 0.75 * table[32]
+    diamond = zincblende(5.5, "Sn", "Sn")
+    shared = Structure(diamond.lattice, [{"Si": 0.25, "Ge": 0.75}, "O"], diamond.frac_coords)
+    gaps = predicted(model, [shared, Structure(diamond.lattice, ["Sn", "O"], diamond.frac_coords)])
+    assert gaps[0] == pytest.approx(gaps[1], abs=1e-5)
 
 
 def test_a_gap_does_not_depend_on_the_crystals_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -364,9 +424,11 @@ def test_other_cutoffs_elements_and_fidelities_are_refused() -> None:
     model = random_model(1)
     with pytest.raises(InputError, match="cutoff of 5 Å, the model one of 4 Å"):
         model.predict(graphs.build(crystals(), 5.0))
-    heavy = [*crystals(), zincblende(6.0, "Cm", "O")]
-    with pytest.raises(InputError, match="structure 3: element 96 is not known"):
-        model.predict(graphs.build(heavy, 4.0))
+    heavy = zincblende(6.0, "Cm", "O")
+    shared = Structure(heavy.lattice, [{"Am": 0.5, "U": 0.5}, "O"], heavy.frac_coords)
+    for crystal, number in ((heavy, 96), (shared, 95)):
+        with pytest.raises(InputError, match=f"structure 3: element {number} is not known"):
+            model.predict(graphs.build([*crystals(), crystal], 4.0))
     with pytest.raises(InputError, match=r"--fidelity hse: .*only one level"):
         predicted(model, crystals(), "hse")
     with pytest.raises(InputError, match=r"--fidelity magic: .*pbe, gllbsc, hse, experiment"):
