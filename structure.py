@@ -15,7 +15,7 @@ import argparse
 import math
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from pymatgen.core import Structure
 
+    from bandgaps.graphs import Graphs
     from bandgaps.megnet import Model
     from bandgaps.training import Rows, Training
 
@@ -60,12 +61,19 @@ def parser() -> argparse.ArgumentParser:
     add("--evaluate", type=Path, metavar="TABLE", help="score the model on all rows of another table")
     add("--predict", nargs="+", metavar="FILE", help="print gap ± sigma of structure files (CIF, POSCAR, …)")
     add("--fidelity", choices=FIDELITIES, help="level of theory to predict at, for models that know several")
+    add(
+        "--fidelities",
+        nargs="+",
+        choices=FIDELITIES,
+        help="learn these levels of theory together (columns band_gap, …)",
+    )
     add("--restart", action="store_true", help="begin training anew, whatever an interrupted run has left")
     add("--epochs", type=_natural, help="passes over the training rows, at most (60; 20 to 60 for small tables)")
     add("--batch-size", type=_natural, help="crystals a step (64; 32 for small tables)")
     add("--learning-rate", type=_positive, help="of Adam at the start (0.001; 0.002 for small tables)")
     add("--patience", type=_natural, help="stop after so many epochs without progress (a third of --epochs)")
     add("--members", type=_natural, help="networks in the ensemble; their spread is the sigma (1; 3 for small tables)")
+    add("--jobs", type=_natural, default=1, help="processes that share the members (%(default)s)")
     add("--devices", type=_natural, help="GPUs (or logical CPUs) that share each batch (all GPUs there are)")
     add("--cutoff", type=_positive, default=4.0, help="atoms closer than this share a bond, Å (%(default)s)")
     add("--seed", type=_seed, default=0, help="of initial weights and the order of rows (%(default)s)")
@@ -114,20 +122,21 @@ def read(path: Path, options: argparse.Namespace) -> tuple[pd.DataFrame, str]:
     return table, target
 
 
-def rows_of(table: pd.DataFrame, part: str, target: str, options: argparse.Namespace) -> Rows:
-    """The graphs, kept on disk between runs, and the targets of one part of the split."""
+def graphs_of(rows: pd.DataFrame, path: Path, cutoff: float) -> Graphs:
+    """The graphs of rows, kept on disk between runs."""
     from bandgaps import graphs
+
+    names = [f"{path}: row {row} ({formula})" for row, formula in rows["formula"].items()]  # in errors
+    return graphs.cached(list(rows["structure"]), cutoff, path.parent / ".cache", names)
+
+
+def targets_of(rows: pd.DataFrame, graphs: Graphs, columns: Sequence[str]) -> Rows:
+    """Every gap known of rows, each with its graph and its level of theory."""
+    from bandgaps.fidelities import known_values
     from bandgaps.training import Rows
 
-    rows = table[table["split"] == part]
-    names = row_names(rows, options.data)
-    built = graphs.cached(list(rows["structure"]), options.cutoff, options.data.parent / ".cache", names)
-    return Rows(built, rows[target].to_numpy())
-
-
-def row_names(rows: pd.DataFrame, path: Path) -> list[str]:
-    """What to call rows in errors."""
-    return [f"{path}: row {row} ({formula})" for row, formula in rows["formula"].items()]
+    row, level, value = known_values(rows, columns)
+    return Rows(graphs.select(row), value, level)
 
 
 def model_folder(options: argparse.Namespace, target: str) -> Path:
@@ -149,46 +158,57 @@ def load(options: argparse.Namespace, target: str) -> tuple[Model, str]:
 
 
 def train(options: argparse.Namespace) -> None:
-    """Fit an ensemble, score it on the test rows, save it, and draw how it learnt and how it does."""
+    """Fit an ensemble, calibrate it, score it on the test rows, save it, and draw how it learnt and how it does."""
     table, target = read(options.data, options)
-    from bandgaps import dataset, megnet, models, training
+    import numpy as np
+
+    from bandgaps import dataset, evaluation, megnet, models, training
+    from bandgaps.fidelities import COLUMNS
     from bandgaps.files import sha256
 
-    fitted, validated = (rows_of(table, part, target, options) for part in ("train", "validation"))
-    settings, members = how_to_train(len(fitted.targets), options)
+    columns = [COLUMNS[level] for level in options.fidelities] if options.fidelities else [target]
+    dataset.require_columns(table, columns, options.data)
+    parts = {part: table[table["split"] == part] for part in ("train", "validation", "test")}
+    built = {part: graphs_of(rows, options.data, options.cutoff) for part, rows in parts.items()}
+    fitted, validated = (targets_of(parts[part], built[part], columns) for part in ("train", "validation"))
+    settings, members = how_to_train(len(fitted.targets), columns[0], options)
     output = model_folder(options, target)
     checkpoints = output.with_name(output.name + ".checkpoints")
     if options.restart:
         shutil.rmtree(checkpoints, ignore_errors=True)
     elif checkpoints.exists():
         print(f"going on with the interrupted training in {checkpoints}")
-    print(
-        f"training {members} network(s) on {len(fitted.targets):,} rows, {len(validated.targets):,} decide when to stop"
+    count = f"{len(fitted.targets):,} {'gaps' if options.fidelities else 'rows'}"
+    print(f"training {members} network(s) on {count}, {len(validated.targets):,} decide when to stop")
+    architecture = megnet.Hyperparameters(
+        cutoff=options.cutoff, last_center=options.cutoff + 1, fidelities=tuple(options.fidelities or ())
     )
-    architecture = megnet.Hyperparameters(cutoff=options.cutoff, last_center=options.cutoff + 1)
     model, history = training.fit(
-        fitted, validated, architecture, settings, members, checkpoints, devices=options.devices
+        fitted, validated, architecture, settings, members, checkpoints, devices=options.devices, jobs=options.jobs
     )
+    levels = evaluation.levels(model, table, target, None)
+    calibrations = evaluation.calibrated(model, parts["validation"], built["validation"], levels)
+    seen = np.unique(table.loc[table["split"] != "test", "formula"].to_numpy(dtype=str))
     card = {
         "name": output.name,
         "target": target,
         "unit": "eV",
         "trained_on": {"table": options.data.name, "sha256": sha256(options.data), "rows": len(fitted.targets)},
-        "source": dataset.read_meta(options.data).get("source"),
+        "account": dataset.read_meta(options.data),
         "training": asdict(settings),
         "validation_mae": min(row["validation_mae"] for row in history),
         **models.provenance(("keras", "numpy")),
     }
-    seen = table.loc[table["split"] != "test", "formula"].to_numpy(dtype=str)
-    model = replace(model, card=card, formulas=seen)
-    megnet.save(model, output)
+    model = replace(model, card=card, formulas=seen, calibrations=calibrations)
+    scores = score(model, output.name, parts["test"], target, options.data, "structure", options)
+    tested = {key: scores[key] for key in ("non-metals", "all", "fidelities") if key in scores}
+    megnet.save(replace(model, card={**card, "test": tested}), output)
     draw_history(history, options)
-    report(model, output.name, table[table["split"] == "test"], target, options.data, "structure", options)
     shutil.rmtree(checkpoints)
     print(f"wrote {output}\nnext: python explore_structure.py")
 
 
-def how_to_train(rows: int, options: argparse.Namespace) -> tuple[Training, int]:
+def how_to_train(rows: int, column: str, options: argparse.Namespace) -> tuple[Training, int]:
     """Settings and number of members for so many training rows, where the command line leaves them open."""
     from bandgaps.training import Training
 
@@ -201,6 +221,7 @@ def how_to_train(rows: int, options: argparse.Namespace) -> tuple[Training, int]
         learning_rate=options.learning_rate or (2e-3 if small else 1e-3),
         patience=options.patience or max(epochs // 3, 1),
         loss="huber" if small else "mae",  # few rows are learnt better when the far ones count: by validation rows
+        lowest=0.0 if column.startswith("band_gap") else None,
         seed=options.seed,
     )
     return settings, options.members or (3 if small else 1)
@@ -223,7 +244,7 @@ def score_weights(options: argparse.Namespace) -> None:
     """Score given weights on the test rows."""
     table, target = read(options.data, options)
     model, name = load(options, target)
-    report(model, name, table[table["split"] == "test"], target, options.data, "structure", options)
+    score(model, name, table[table["split"] == "test"], target, options.data, "structure", options)
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -232,51 +253,68 @@ def evaluate(options: argparse.Namespace) -> None:
 
     table, target = read(options.evaluate, options)
     model, name = load(options, target)
-    report(model, name, table, target, options.evaluate, f"structure-{stem(options.evaluate)}", options)
+    score(model, name, table, target, options.evaluate, f"structure-{stem(options.evaluate)}", options)
 
 
-def report(
+def score(
     model: Model, name: str, rows: pd.DataFrame, target: str, path: Path, stem: str, options: argparse.Namespace
-) -> None:
+) -> dict[str, Any]:
     """Score a model on rows (eV); print the table, write it as METRICS/STEM.json, draw FIGURES/STEM-parity.pdf."""
     import numpy as np
 
-    from bandgaps import dataset, figures, graphs, metrics
+    from bandgaps import evaluation, figures
     from bandgaps.files import write_json
 
     if model.hyperparameters.probability:
         raise InputError(f"{name}: gives a probability, not {target}; use it with --predict")
-    actual = rows[target].to_numpy()
-    built = graphs.build(list(rows["structure"]), model.hyperparameters.cutoff, row_names(rows, path))
-    predicted, std = model.predict(built, options.fidelity)
-    gapped = ~dataset.is_metal(rows, target)
-
-    def scores(part: np.ndarray) -> dict[str, metrics.Scores]:
-        masks = {"non-metals": part & gapped, "all": part}
-        return {label: metrics.scores(actual[mask], predicted[mask]) for label, mask in masks.items()}
-
-    everything = np.ones(len(rows), dtype=bool)
-    result: dict[str, Any] = {"table": path.name, "model": name, "target": target, "fidelity": options.fidelity}
-    result |= scores(everything)
-    print(f"\n{name} on {len(rows):,} rows of {path.name} ({target})\n{metrics.format_table(scores(everything))}")
+    columns = evaluation.levels(model, rows, target, options.fidelity)
+    found = evaluation.predictions(model, rows, graphs_of(rows, path, model.hyperparameters.cutoff), columns)
+    scores = {level: each.scores() for level, each in found.items()}
+    first = next(iter(found))
+    result: dict[str, Any] = {"table": path.name, "model": name, "target": target, "fidelity": first, **scores[first]}
+    if len(found) > 1:
+        result["fidelities"] = scores
     if model.published:
         result["note"] = PUBLISHED
     else:
-        result["mean_guess_mae"] = float(np.mean(np.abs(actual - model.mean)))
-        print(
-            f"always guessing the mean of the training rows, {model.mean:.2f} eV: MAE {result['mean_guess_mae']:.4f} eV"
-        )
+        result["mean_guess_mae"] = float(np.mean(np.abs(found[first].actual - model.mean)))
         if int(model.card.get("trained_on", {}).get("rows", SMALL)) < SMALL:
             result["note"] = FEW_ROWS
+    tell(model, name, rows, path, scores, columns, result)
+    write_json(result, options.metrics / f"{stem}.json")
+    shown = found[first]
+    figures.parity(options.figures / f"{stem}-parity.pdf", shown.actual, shown.predicted, shown.std, f"MEGNet, {name}")
+    print(f"wrote {options.metrics / stem}.json, {options.figures / stem}-parity.pdf")
+    return result
+
+
+def tell(
+    model: Model,
+    name: str,
+    rows: pd.DataFrame,
+    path: Path,
+    scores: Mapping[str | None, Mapping[str, Any]],
+    columns: Mapping[str | None, str],
+    result: Mapping[str, Any],
+) -> None:
+    """Print scores, one table for each level of theory."""
+    from bandgaps import metrics
+
+    for level, column in columns.items():
+        label = f"{column} at level {level}" if level else column
+        parts = {part: scores[level][part] for part in ("non-metals", "all")}
+        print(f"\n{name} on {parts['all']['n']:,} rows of {path.name} ({label})\n{metrics.format_table(parts)}")
+        if "within_68" in parts["all"]:
+            shares = (f"{parts[part]['within_68']:.1%} and {parts[part]['within_95']:.1%} of {part}" for part in parts)
+            print(f"within the intervals of 68 and 95 %: {', '.join(shares)}")
+    if "mean_guess_mae" in result:
+        guess = result["mean_guess_mae"]
+        print(f"always guessing the mean of the training rows, {model.mean:.2f} eV: MAE {guess:.4f} eV")
     if model.formulas is not None:
-        unseen = ~np.isin(rows["formula"].to_numpy(dtype=str), model.formulas)
-        result["unseen"] = scores(unseen)
-        print(f"{int(unseen.sum()):,} of the {len(rows):,} formulas were not in its training")
+        unseen = int((~rows["formula"].isin(model.formulas)).sum())
+        print(f"{unseen:,} of the {len(rows):,} formulas were not in its training")
     if "note" in result:
         print(f"note: {result['note']}")
-    write_json(result, options.metrics / f"{stem}.json")
-    figures.parity(options.figures / f"{stem}-parity.pdf", actual, predicted, std, f"MEGNet, {name}")
-    print(f"wrote {options.metrics / stem}.json, {options.figures / stem}-parity.pdf")
 
 
 def predict(options: argparse.Namespace) -> None:

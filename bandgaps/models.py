@@ -32,7 +32,7 @@ def save(folder: Path | str, card: Mapping[str, Any], members: Mapping[str, Arra
     """
     with replacing_folder(folder) as temporary:
         for name, arrays in members.items():
-            np.savez(temporary / f"{name}.npz", allow_pickle=False, **arrays)
+            np.savez_compressed(temporary / f"{name}.npz", allow_pickle=False, **arrays)
         checksums = {file.name: sha256(file) for file in sorted(temporary.glob("*.npz"))}
         write_json({**card, "sha256": checksums}, temporary / CARD)
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +41,8 @@ class Training:
         learning_rate: of Adam at the start; it falls to 0 along half a cosine.
         patience: epochs without a lower validation error after which training stops.
         loss: `mae` or `huber`, of the standardised target.
+        lowest: what no target can be below, eV; a prediction below it is as good as one that is equal to it, which
+            leaves the network free to tell metals whose bands touch from metals whose bands overlap. None: no limit.
         seed: decides initial weights and the order of rows, both other in each member.
     """
 
@@ -45,6 +51,7 @@ class Training:
     learning_rate: float = 1e-3
     patience: int = 20
     loss: str = "mae"
+    lowest: float | None = None
     seed: int = 0
 
 
@@ -77,6 +84,7 @@ def fit(
     checkpoints: Path | str | None = None,
     report: Callable[[str], None] = print,
     devices: int | None = None,
+    jobs: int = 1,
 ) -> tuple[Model, History]:
     """Train an ensemble; of each member the weights with the lowest validation error are kept.
 
@@ -90,6 +98,7 @@ def fit(
             there and ends as if it had not been interrupted.
         report: takes a line of progress an epoch, but at most one in a few seconds.
         devices: how many GPUs, or else logical CPUs, share each batch; by default all GPUs there are.
+        jobs: how many processes share the members; where it is more than one they print their progress themselves.
 
     Raises:
         InputError: no rows, an element the model has no embedding for, checkpoints of another training, or fewer
@@ -104,26 +113,91 @@ def fit(
     folder = Path(checkpoints) if checkpoints is not None else None
     if folder:
         _claim(folder, _identity(train, validation, settings, training))
-    trainer = _Trainer(train, validation, settings, training, mean, std, devices)
-    clock = _Clock(training.epochs * members)
-    weights, history = [], []
-    for member in range(members):
+    whole = _Task(train, validation, settings, training, mean, std, tuple(range(members)), members, folder, devices)
+    results = whole.run(report) if jobs == 1 else _in_processes(whole, jobs)
+    weights, histories = zip(*results, strict=True)
+    history = [row for each in histories for row in each]
+    return Model(settings, list(weights), mean, std, lowest=training.lowest), history
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Some members of an ensemble, to be trained one after the other in one process."""
+
+    train: Rows
+    validation: Rows
+    settings: Hyperparameters
+    training: Training
+    mean: float
+    std: float
+    members: tuple[int, ...]
+    total: int  # members of the ensemble
+    folder: Path | None
+    devices: int | None
+
+    def run(self, report: Callable[[str], None]) -> list[tuple[dict[str, np.ndarray], History]]:
+        """The weights and the history of each member."""
+        trainer = _Trainer(self.train, self.validation, self.settings, self.training, self.mean, self.std, self.devices)
+        clock = _Clock(self.training.epochs * len(self.members))
+        return [self._train(trainer, member, clock, report) for member in self.members]
+
+    def _train(
+        self, trainer: _Trainer, member: int, clock: _Clock, report: Callable[[str], None]
+    ) -> tuple[dict[str, np.ndarray], History]:
         trainer.begin(member)
-        checkpoint = folder / f"member-{member}.npz" if folder else None
+        checkpoint = self.folder / f"member-{member}.npz" if self.folder else None
         if checkpoint and checkpoint.exists():
             trainer.restore(checkpoint)
             clock.skip(len(trainer.history))
         while not trainer.finished:
+            _end_with_parent()
             trainer.run_epoch()
             if checkpoint:
                 trainer.store(checkpoint)
             clock.tick()
             if clock.due() or trainer.finished:
-                report(f"member {member + 1}/{members}  {trainer.progress()}{clock.left()}")
-        clock.skip(training.epochs - len(trainer.history))
-        weights.append(trainer.named(trainer.best))
-        history += trainer.history
-    return Model(settings, weights, mean, std), history
+                report(f"member {member + 1}/{self.total}  {trainer.progress()}{clock.left()}")
+        clock.skip(self.training.epochs - len(trainer.history))
+        return trainer.named(trainer.best), trainer.history
+
+
+def _in_processes(whole: _Task, jobs: int) -> list[tuple[dict[str, np.ndarray], History]]:
+    """The same as `whole.run`, shared by processes; on a CPU one network a core is quicker than one on all cores."""
+    shares = [replace(whole, members=whole.members[k::jobs]) for k in range(min(jobs, len(whole.members)))]
+    threads = max(1, (os.cpu_count() or 1) // len(shares))
+    with ProcessPoolExecutor(len(shares), get_context("spawn"), _begin_process, (threads,)) as pool:
+        tasks = list(pool.map(_run_and_print, shares))
+    results = {
+        number: result
+        for share, done in zip(shares, tasks, strict=True)
+        for number, result in zip(share.members, done, strict=True)
+    }
+    return [results[member] for member in whole.members]
+
+
+def _begin_process(threads: int) -> None:
+    """Let an interruption end a process without a word, and leave the other cores to the other processes."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if megnet.TENSORFLOW:
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def _run_and_print(task: _Task) -> list[tuple[dict[str, np.ndarray], History]]:
+    return task.run(_print_now)
+
+
+def _print_now(line: str) -> None:
+    print(line, flush=True)
+
+
+def _end_with_parent() -> None:
+    """Stop a process whose parent was killed: the next run of the same command would work on the same checkpoints."""
+    parent = parent_process()
+    if parent is not None and not parent.is_alive():
+        os._exit(1)
 
 
 class _Trainer:
@@ -144,6 +218,7 @@ class _Trainer:
         self.std = std
         self.standardised = ((train.targets - mean) / std).astype(np.float32)
         self.wanted = (validation.targets - mean) / std
+        self.lowest = -np.inf if training.lowest is None else (training.lowest - mean) / std
         steps = training.epochs * -(-len(train.targets) // training.batch_size)
         size = sum(np.prod(shape, dtype=int) for shape in settings.weight_shapes().values())
         schedule = keras.optimizers.schedules.CosineDecay(training.learning_rate, steps)
@@ -152,7 +227,7 @@ class _Trainer:
             self.vector = keras.Variable(np.zeros(size, np.float32), name="weights")
             self.optimizer = keras.optimizers.Adam(schedule)
             self.optimizer.build([self.vector])
-        self.step = _compiled_step(self.vector, self.optimizer, settings, training.loss, self.strategy)
+        self.step = _compiled_step(self.vector, self.optimizer, settings, training.loss, self.lowest, self.strategy)
         self.begin(0)
 
     def begin(self, member: int) -> None:
@@ -184,7 +259,7 @@ class _Trainer:
         predicted = megnet.outputs(
             self.settings, self.named(self.now()), self.validation.graphs, self.validation.levels
         )
-        wrong = float(np.mean(np.abs(predicted - self.wanted)))
+        wrong = float(np.mean(np.abs(np.maximum(predicted, self.lowest) - self.wanted)))
         if not np.isfinite([loss, wrong]).all():
             raise RunError(f"training diverged in epoch {epoch + 1}: the loss is {loss}; use a lower --learning-rate")
         if wrong * self.std < min((row["validation_mae"] for row in self.history), default=np.inf):
@@ -268,14 +343,16 @@ def _strategy(devices: int | None) -> Any:
 
 
 def _compiled_step(
-    vector: Any, optimizer: Any, settings: Hyperparameters, loss: str, strategy: Any
+    vector: Any, optimizer: Any, settings: Hyperparameters, loss: str, lowest: float, strategy: Any
 ) -> Callable[[list[Share]], tuple[Any, Any]]:
     """One step of the optimiser on one batch, a share for each device; returns the loss and the mean absolute error."""
     import tensorflow as tf
 
     def step(batch: megnet.Batch, targets: Any, weights: Any) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:
-            error = ops.abs(megnet.forward(_named(vector, settings), batch, settings) - targets)
+            output = megnet.forward(_named(vector, settings), batch, settings)
+            below = ops.logical_and(targets <= lowest, output < lowest)
+            error = ops.where(below, 0.0, ops.abs(output - targets))
             value = ops.sum(weights * (error if loss == "mae" else ops.where(error < 1, error**2 / 2, error - 0.5)))
         optimizer.apply_gradients([(tape.gradient(value, vector), vector)])
         return value, ops.sum(weights * error)

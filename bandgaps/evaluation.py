@@ -1,0 +1,114 @@
+"""How good a structure model is on rows of a table, at every level of theory that both know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bandgaps import calibration, metrics
+from bandgaps.fidelities import COLUMNS, known_values
+from bandgaps.graphs import Graphs
+from bandgaps.megnet import Model
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says of rows whose gap is known, at one level of theory; eV, shape (rows,)."""
+
+    actual: np.ndarray
+    predicted: np.ndarray
+    std: np.ndarray
+    wide: float  # an interval of ± wide × std shall hold 95 % of the rows
+    metal: np.ndarray
+    seen: np.ndarray  # whether the model was trained or stopped on the formula
+
+    def scores(self) -> dict[str, Any]:
+        """Errors on the rows with a gap and on all, on formulas never seen, and how many rows sigma holds (eV)."""
+        everything = np.ones(len(self.actual), dtype=bool)
+        result: dict[str, Any] = dict(self._errors(everything))
+        if self.seen.any():
+            result["unseen"] = self._errors(~self.seen)
+        if np.isfinite(self.std).all() and len(self.actual):
+            for share, k in (("within_68", 1.0), ("within_95", self.wide)):
+                for name, part in self._parts(everything).items():
+                    result[name][share] = self._covered(part, k)
+        return result
+
+    def _errors(self, part: np.ndarray) -> dict[str, dict[str, float]]:
+        parts = self._parts(part)
+        return {name: metrics.scores(self.actual[rows], self.predicted[rows]) for name, rows in parts.items()}
+
+    def _parts(self, part: np.ndarray) -> dict[str, np.ndarray]:
+        return {"non-metals": part & ~self.metal, "all": part}
+
+    def _covered(self, part: np.ndarray, k: float) -> float:
+        held = metrics.coverage(self.actual[part], self.predicted[part], self.std[part], np.array([k]))
+        return float(held[0]) if part.any() else float("nan")
+
+
+def levels(model: Model, table: pd.DataFrame, target: str, fidelity: str | None) -> dict[str | None, str]:
+    """The column of the table for each level of theory that can be scored.
+
+    A model of one level is scored on the target; one of several on every column of theirs that the table has, or at
+    `fidelity` alone, on its column if there is one, else on the target.
+    """
+    if fidelity:
+        column = COLUMNS.get(fidelity, target)
+        return {fidelity: column if column in table else target}
+    known: dict[str | None, str] = {
+        name: COLUMNS[name] for name in model.hyperparameters.fidelities if COLUMNS.get(name) in table
+    }
+    return known or {None: target}
+
+
+def predictions(
+    model: Model, table: pd.DataFrame, graphs: Graphs, columns: Mapping[str | None, str]
+) -> dict[str | None, Predictions]:
+    """What the model says of each row of the table whose gap is known, at each level of theory.
+
+    Args:
+        model: of structures.
+        table: its columns `formula` and those of `columns`.
+        graphs: of the same rows.
+        columns: as `levels` gives them.
+    """
+    formula = table["formula"].to_numpy(dtype=str)
+    seen = np.zeros(len(table), dtype=bool) if model.formulas is None else np.isin(formula, model.formulas)
+    found = {}
+    for level, column in columns.items():
+        rows, _, actual = known_values(table, [column])
+        predicted, std = model.predict(graphs.select(rows), level)
+        metal = _metals(table, column, rows, actual)
+        found[level] = Predictions(actual, predicted, std, model.calibration(level).wide, metal, seen[rows])
+    return found
+
+
+def _metals(table: pd.DataFrame, column: str, rows: np.ndarray, actual: np.ndarray) -> np.ndarray:
+    """Which rows are metals: by the gap itself, or by `band_gap` where another property is learnt."""
+    by_gap = column.startswith("band_gap") or "band_gap" not in table
+    return actual == 0 if by_gap else table["band_gap"].to_numpy(dtype=float)[rows] == 0
+
+
+def calibrated(
+    model: Model, table: pd.DataFrame, graphs: Graphs, columns: Mapping[str | None, str]
+) -> dict[str, calibration.Calibration]:
+    """How to widen the members' spread at each level of theory, from rows that they were not fitted to.
+
+    Levels with too few rows get the calibration of all rows together; where even those are too few there is none.
+    """
+    found: dict[str, calibration.Calibration] = {}
+    errors = {}
+    for level, column in columns.items():
+        rows, _, actual = known_values(table, [column])
+        predicted, spread = model.predict(graphs.select(rows), level)
+        errors[level or ""] = predicted - actual, np.nan_to_num(spread)
+    together = tuple(np.concatenate(parts) for parts in zip(*errors.values(), strict=True))
+    if len(together[0]) < calibration.FEWEST:
+        return {}
+    for level, pair in errors.items():
+        found[level] = calibration.fit(*(pair if len(pair[0]) >= calibration.FEWEST else together))
+    return found
