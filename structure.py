@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bandgaps.training import Rows, Training
 
 FIDELITIES = ("pbe", "gllbsc", "hse", "experiment")
+COMPANION = "formation_energy_per_atom"  # eV/atom; learnt beside the gap where all rows have it
 SMALL = 5_000  # training rows; with fewer, an ensemble costs little and says how sure it is
 SMALL_STEPS = 1000  # of the optimiser for each of its members, some half a minute in all
 FEW_ROWS = "a model of so few rows shows trends among crystals like those it has seen; trust none of its gaps alone"
@@ -130,13 +131,22 @@ def graphs_of(rows: pd.DataFrame, path: Path, cutoff: float) -> Graphs:
     return graphs.cached(list(rows["structure"]), cutoff, path.parent / ".cache", names)
 
 
-def targets_of(rows: pd.DataFrame, graphs: Graphs, columns: Sequence[str]) -> Rows:
-    """Every gap known of rows, each with its graph and its level of theory."""
-    from bandgaps.fidelities import known_values
+def targets_of(rows: pd.DataFrame, built: Graphs, columns: Sequence[str], options: argparse.Namespace) -> Rows:
+    """Every gap known of rows, each with its graph and its level of theory, and how the rows are passed in training."""
+    from bandgaps.fidelities import known_values, passes
+    from bandgaps.graphs import merged
     from bandgaps.training import Rows
 
     row, level, value = known_values(rows, columns)
-    return Rows(graphs.select(row), value, level)
+    chosen = merged(built).select(row)
+    companion = rows[COMPANION].to_numpy(dtype=float)[row] if has_companion(rows, columns) else None
+    often = passes(options.fidelities, level, value, chosen.bond_counts) if options.fidelities else None
+    return Rows(chosen, value, level, companion, often)
+
+
+def has_companion(rows: pd.DataFrame, columns: Sequence[str]) -> bool:
+    """Whether the formation energy is known of all rows, and is not what is to be learnt."""
+    return COMPANION in rows and COMPANION not in columns and bool(rows[COMPANION].notna().all())
 
 
 def model_folder(options: argparse.Namespace, target: str) -> Path:
@@ -170,7 +180,7 @@ def train(options: argparse.Namespace) -> None:
     dataset.require_columns(table, columns, options.data)
     parts = {part: table[table["split"] == part] for part in ("train", "validation", "test")}
     built = {part: graphs_of(rows, options.data, options.cutoff) for part, rows in parts.items()}
-    fitted, validated = (targets_of(parts[part], built[part], columns) for part in ("train", "validation"))
+    fitted, validated = (targets_of(parts[part], built[part], columns, options) for part in ("train", "validation"))
     settings, members = how_to_train(len(fitted.targets), columns[0], options)
     output = model_folder(options, target)
     checkpoints = output.with_name(output.name + ".checkpoints")

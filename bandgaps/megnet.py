@@ -66,6 +66,7 @@ class Hyperparameters:
         embedding: its columns.
         fidelities: names of the levels of theory between which the state input tells; none: the state starts as zeros.
         probability: whether the last layer ends in a sigmoid (classifiers) or is linear.
+        properties: numbers that the last layer gives for each crystal; the first is the one that the model is for.
     """
 
     cutoff: float = 4.0
@@ -79,6 +80,7 @@ class Hyperparameters:
     embedding: int = 16
     fidelities: tuple[str, ...] = ()
     probability: bool = False
+    properties: int = 1
 
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of every weight, in order."""
@@ -105,7 +107,7 @@ class Hyperparameters:
             for name, (size, outputs) in {"memory": (n2, n3), "recurrent": (2 * n3, 4 * n3)}.items():
                 shapes[f"set2set/{part}/{name}/kernel"] = (size, outputs)
                 shapes[f"set2set/{part}/{name}/bias"] = (outputs,)
-        layers("readout", 4 * n3 + n2, n2, n3, 1)
+        layers("readout", 4 * n3 + n2, n2, n3, self.properties)
         return shapes
 
 
@@ -191,7 +193,7 @@ def _spread(x: Any, segments: Any) -> Any:
 
 
 def forward(weights: Weights, batch: Batch, settings: Hyperparameters) -> Any:
-    """The network's output for each crystal (the standardised target), shape (crystals,)."""
+    """The network's outputs for each crystal (standardised properties), shape (crystals, properties)."""
     crystals, atoms = ops.shape(batch.fidelity)[0], ops.shape(batch.kind)[0]
     crystal_of_bond = ops.take(batch.crystal, batch.first, axis=0)
     bonds_of_atom = _sum_of(batch.bond_copies, batch.first, atoms)
@@ -234,7 +236,7 @@ def forward(weights: Weights, batch: Batch, settings: Hyperparameters) -> Any:
         _set2set(weights, "set2set/bond", bond, copies_of_bond, crystal_of_bond, crystals, steps),
         state,
     ]
-    output = _layers(weights, "readout", ops.concatenate(readout, -1), linear_end=True)[:, 0]
+    output = _layers(weights, "readout", ops.concatenate(readout, -1), linear_end=True)
     return ops.sigmoid(output) if settings.probability else output
 
 
@@ -315,13 +317,13 @@ def _compiled(settings: Hyperparameters) -> Callable[[Weights, Batch], Any]:
 
 
 def outputs(settings: Hyperparameters, weights: Weights, graphs: Graphs, fidelity: np.ndarray) -> np.ndarray:
-    """The network's output (the standardised target) for all crystals, each at its fidelity, shape (crystals,)."""
+    """The standardised target for all crystals, each at its fidelity, shape (crystals,)."""
     run = _compiled(settings)
     tensors = {name: ops.convert_to_tensor(array) for name, array in weights.items()}
     values, start = [np.zeros(0)], 0
     for part in graphs.batches(BONDS_A_BATCH):
         batch = batch_of(part, fidelity[start : start + len(part)])
-        values.append(ops.convert_to_numpy(run(tensors, batch)).astype(float))
+        values.append(ops.convert_to_numpy(run(tensors, batch))[:, 0].astype(float))
         start += len(part)
     return np.concatenate(values)
 
@@ -519,7 +521,7 @@ def _settings(values: dict[str, Any]) -> Hyperparameters:
     plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     settings = Hyperparameters(**plain)
     counts = (settings.gaussians, settings.blocks, settings.set2set_steps, settings.elements, settings.embedding)
-    whole = (*counts, *settings.units)
+    whole = (*counts, *settings.units, settings.properties)
     if not all(isinstance(n, int) and 0 < n <= 10_000 for n in whole) or len(settings.units) != 3:
         raise ValueError("a size that is not a positive whole number")
     if not all(0 < value < 100 for value in (settings.cutoff, settings.last_center, settings.width)):

@@ -27,7 +27,9 @@ from keras import ops  # isort: skip
 
 History = list[dict[str, float]]  # one entry an epoch: member, epoch, loss, train_mae and validation_mae
 LINE_EVERY = 5.0  # s, between lines of progress
-Share = tuple[megnet.Batch, np.ndarray, np.ndarray]  # crystals, their standardised targets, what each counts
+WARM_UP = 300  # steps
+STEEPEST = 2.0  # norm that gradients are cut to; steps beyond it are rare and would undo many others
+Share = tuple[megnet.Batch, np.ndarray, np.ndarray]  # crystals, their standardised properties, what each counts
 COLUMNS = ("member", "epoch", "loss", "train_mae", "validation_mae")
 
 
@@ -38,11 +40,12 @@ class Training:
     Attributes:
         epochs: passes over the training rows, at most.
         batch_size: crystals a step.
-        learning_rate: of Adam at the start; it falls to 0 along half a cosine.
+        learning_rate: of Adam at its highest; it rises over `WARM_UP` steps, then falls to 0 along half a cosine.
         patience: epochs without a lower validation error after which training stops.
         loss: `mae` or `huber`, of the standardised target.
         lowest: what no target can be below, eV; a prediction below it is as good as one that is equal to it, which
             leaves the network free to tell metals whose bands touch from metals whose bands overlap. None: no limit.
+        companion_weight: what the error of the companion property counts beside that of the target, both standardised.
         seed: decides initial weights and the order of rows, both other in each member.
     """
 
@@ -52,6 +55,7 @@ class Training:
     patience: int = 20
     loss: str = "mae"
     lowest: float | None = None
+    companion_weight: float = 0.3
     seed: int = 0
 
 
@@ -63,11 +67,17 @@ class Rows:
         graphs: of the crystals.
         targets: eV for a band gap, shape (crystals,).
         fidelity: index of each target's level of theory, shape (crystals,); None: all are of the first.
+        companion: another property of each crystal that is learnt beside the target, in any unit, shape (crystals,).
+            One that is known of all crystals, as the formation energy is, teaches the network chemistry at no cost.
+        passes: how often an epoch passes each row, on average, shape (crystals,); None: once. Rows that are rare and
+            matter deserve more, large crystals, which cost as much as many small ones, less.
     """
 
     graphs: Graphs
     targets: np.ndarray
     fidelity: np.ndarray | None = None
+    companion: np.ndarray | None = None
+    passes: np.ndarray | None = None
 
     @property
     def levels(self) -> np.ndarray:
@@ -110,6 +120,8 @@ def fit(
             raise InputError(f"no {name} rows; use a larger table")
         megnet.check_elements(rows.graphs, settings)
     mean, std = float(train.targets.mean()), float(train.targets.std()) or 1.0
+    if train.companion is not None:
+        settings = replace(settings, properties=2)
     folder = Path(checkpoints) if checkpoints is not None else None
     if folder:
         _claim(folder, _identity(train, validation, settings, training))
@@ -216,18 +228,22 @@ class _Trainer:
         self.settings, self.training = settings, training
         self.train, self.validation = (replace(rows, graphs=merged(rows.graphs)) for rows in (train, validation))
         self.std = std
-        self.standardised = ((train.targets - mean) / std).astype(np.float32)
+        self.standardised = _standardised(train, mean, std)
         self.wanted = (validation.targets - mean) / std
         self.lowest = -np.inf if training.lowest is None else (training.lowest - mean) / std
-        steps = training.epochs * -(-len(train.targets) // training.batch_size)
+        self.passes = np.ones(len(train.targets)) if train.passes is None else train.passes
+        steps = training.epochs * -(-round(self.passes.sum()) // training.batch_size)
         size = sum(np.prod(shape, dtype=int) for shape in settings.weight_shapes().values())
-        schedule = keras.optimizers.schedules.CosineDecay(training.learning_rate, steps)
+        warm_up = min(WARM_UP, steps // 2)
+        schedule = keras.optimizers.schedules.CosineDecay(
+            0.0, steps - warm_up, warmup_target=training.learning_rate, warmup_steps=warm_up
+        )
         self.strategy = _strategy(devices)
         with self.strategy.scope():
             self.vector = keras.Variable(np.zeros(size, np.float32), name="weights")
-            self.optimizer = keras.optimizers.Adam(schedule)
+            self.optimizer = keras.optimizers.Adam(schedule, clipnorm=STEEPEST)
             self.optimizer.build([self.vector])
-        self.step = _compiled_step(self.vector, self.optimizer, settings, training.loss, self.lowest, self.strategy)
+        self.step = _compiled_step(self.vector, self.optimizer, settings, training, self.lowest, self.strategy)
         self.begin(0)
 
     def begin(self, member: int) -> None:
@@ -248,9 +264,11 @@ class _Trainer:
         return len(errors) >= self.training.epochs or stale >= self.training.patience
 
     def run_epoch(self) -> None:
-        """Pass over all training rows once, in an order that seed, member and epoch decide."""
+        """Pass over the training rows once, or as often as they say, in an order that seed, member and epoch decide."""
         epoch = len(self.history)
-        order = np.random.default_rng([self.training.seed, self.member, epoch]).permutation(len(self.standardised))
+        generator = np.random.default_rng([self.training.seed, self.member, epoch])
+        passes = np.floor(self.passes + generator.random(len(self.passes))).astype(int)
+        order = generator.permutation(np.repeat(np.arange(len(passes)), passes))
         sums = np.zeros(2)
         for rows in _slices(order, self.training.batch_size):
             loss, error = self.step([self._share(part, len(rows)) for part in self._parts(rows)])
@@ -326,6 +344,14 @@ def _named(vector: Any, settings: Hyperparameters) -> dict[str, Any]:
     return {name: ops.reshape(part, shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
 
 
+def _standardised(rows: Rows, mean: float, std: float) -> np.ndarray:
+    """The target and perhaps its companion, each with mean 0 and standard deviation 1, shape (rows, properties)."""
+    columns = [(rows.targets - mean) / std]
+    if rows.companion is not None:
+        columns.append((rows.companion - rows.companion.mean()) / (rows.companion.std() or 1.0))
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
 def _strategy(devices: int | None) -> Any:
     """TensorFlow's way of sharing work between devices: all have the same weights and sum their gradients."""
     if not megnet.TENSORFLOW:
@@ -343,19 +369,24 @@ def _strategy(devices: int | None) -> Any:
 
 
 def _compiled_step(
-    vector: Any, optimizer: Any, settings: Hyperparameters, loss: str, lowest: float, strategy: Any
+    vector: Any, optimizer: Any, settings: Hyperparameters, training: Training, lowest: float, strategy: Any
 ) -> Callable[[list[Share]], tuple[Any, Any]]:
     """One step of the optimiser on one batch, a share for each device; returns the loss and the mean absolute error."""
     import tensorflow as tf
 
+    companions = settings.properties - 1
+    floors = np.array([lowest, *[-np.inf] * companions], np.float32)
+    counts = np.array([1, *[training.companion_weight] * companions], np.float32)
+
     def step(batch: megnet.Batch, targets: Any, weights: Any) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:
             output = megnet.forward(_named(vector, settings), batch, settings)
-            below = ops.logical_and(targets <= lowest, output < lowest)
+            below = ops.logical_and(targets <= floors, output < floors)
             error = ops.where(below, 0.0, ops.abs(output - targets))
-            value = ops.sum(weights * (error if loss == "mae" else ops.where(error < 1, error**2 / 2, error - 0.5)))
+            cost = error if training.loss == "mae" else ops.where(error < 1, error**2 / 2, error - 0.5)
+            value = ops.sum(weights[:, None] * counts * cost)
         optimizer.apply_gradients([(tape.gradient(value, vector), vector)])
-        return value, ops.sum(weights * error)
+        return value, ops.sum(weights * error[:, 0])
 
     def together(shares: list[Share]) -> tuple[Any, ...]:
         def own() -> tuple[Any, Any]:
@@ -366,7 +397,7 @@ def _compiled_step(
         return tuple(strategy.reduce("SUM", value, axis=None) for value in values)
 
     real = tf.TensorSpec([None], tf.float32)
-    share = (megnet.signature(), real, real)
+    share = (megnet.signature(), tf.TensorSpec([None, settings.properties], tf.float32), real)
     return tf.function(together, input_signature=[[share] * strategy.num_replicas_in_sync], autograph=False)
 
 
@@ -389,7 +420,8 @@ def _identity(train: Rows, validation: Rows, settings: Hyperparameters, training
     for rows in (train, validation):
         graphs = rows.graphs
         arrays = (graphs.atomic_numbers, graphs.distances, graphs.first, graphs.second, graphs.atom_offsets)
-        for array in (*arrays, rows.targets, rows.levels):
+        optional = (np.zeros(0) if array is None else array for array in (rows.companion, rows.passes))
+        for array in (*arrays, rows.targets, rows.levels, *optional):
             digest.update(np.ascontiguousarray(array).tobytes())
     architecture = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()}
     return {**architecture, **asdict(training), "rows": digest.hexdigest()}

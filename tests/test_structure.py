@@ -201,3 +201,59 @@ def test_a_table_without_training_rows_is_bad_input(table: Path, tmp_path: Path)
     dataset.write(dataset.read(table).assign(split="test"), tmp_path / "table.json.gz")
     with pytest.raises(InputError, match="no training rows"):
         run(tmp_path, "--data", "table.json.gz")
+
+
+@pytest.fixture(scope="module")
+def levels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the script has learnt PBE gaps and, of some crystals, measured ones that are twice as large."""
+    folder = tmp_path_factory.mktemp("levels")
+    rows = dataset.clean(dataset.read(SAMPLE), "band_gap")[0]
+    rows = rows[rows["band_gap"] > 0].iloc[:160].reset_index(drop=True)
+    measured = rows["band_gap"].where(rows.index % 2 == 0) * 2
+    energy = rows["band_gap"] - 3
+    split = np.where(rows.index % 5 == 0, "test", np.where(rows.index % 5 == 1, "validation", "train"))
+    rows = rows.assign(band_gap_experiment=measured, formation_energy_per_atom=energy, split=split)
+    dataset.write(rows, folder / "table.json.gz")
+    flags = ["--members", "2", "--jobs", "2", "--epochs", "60", "--batch-size", "16", "--learning-rate", "0.003"]
+    run(folder, "--data", "table.json.gz", "--fidelities", "pbe", "experiment", *flags)
+    return folder
+
+
+def test_levels_of_theory_are_learnt_together(levels: Path) -> None:
+    model = megnet.load(levels / "data/models/megnet-band_gap")
+    assert model.hyperparameters.fidelities == ("pbe", "experiment")
+    assert set(model.calibrations) == {"pbe", "experiment"}
+    rows = dataset.read(levels / "table.json.gz")
+    test = rows[rows["split"] == "test"]
+    built = graphs.build(list(test["structure"]), 4.0)
+    calculated, measured = (model.predict(built, level) for level in ("pbe", "experiment"))
+    assert measured[0].mean() / calculated[0].mean() == pytest.approx(2, abs=0.4)
+
+    scores = json.loads((levels / "data/metrics/structure.json").read_text())
+    assert scores["fidelity"] == "pbe"
+    assert set(scores["fidelities"]) == {"pbe", "experiment"}
+    known = test["band_gap_experiment"].notna().to_numpy()
+    found = scores["fidelities"]["experiment"]["all"]
+    error = np.abs(measured[0] - test["band_gap_experiment"].to_numpy())[known]
+    assert found["n"] == known.sum()
+    assert found["mae"] == pytest.approx(error.mean(), abs=1e-4)
+    assert found["within_68"] == pytest.approx(np.mean(error <= measured[1][known]))
+    wide = model.calibration("experiment").wide
+    assert found["within_95"] == pytest.approx(np.mean(error <= wide * measured[1][known]))
+    assert found["within_68"] < found["within_95"]
+
+
+def test_one_level_can_be_scored_alone(levels: Path, tmp_path: Path) -> None:
+    model = levels / "data/models/megnet-band_gap"
+    run(tmp_path, "--data", levels / "table.json.gz", "--weights", model, "--fidelity", "experiment")
+    one = json.loads((tmp_path / "data/metrics/structure.json").read_text())
+    all_levels = json.loads((levels / "data/metrics/structure.json").read_text())
+    assert one["fidelity"] == "experiment"
+    assert one["all"] == all_levels["fidelities"]["experiment"]["all"]
+    with pytest.raises(InputError, match=r"--fidelity hse: not known to this model; it knows pbe, experiment"):
+        run(tmp_path, "--data", levels / "table.json.gz", "--weights", model, "--fidelity", "hse")
+
+
+def test_a_level_that_the_table_lacks_is_named(levels: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"table\.json\.gz: no column band_gap_hse"):
+        run(tmp_path, "--data", levels / "table.json.gz", "--fidelities", "pbe", "hse")

@@ -69,6 +69,29 @@ def test_an_interrupted_ensemble_ends_like_an_uninterrupted_one(tmp_path: Path) 
     assert resumed.predict(rows().graphs)[1].mean() > 1e-3
 
 
+def test_members_trained_in_two_processes_are_those_trained_in_one(tmp_path: Path) -> None:
+    fitted, validated = part(0, 30), part(30, 40)
+    one, history = training.fit(fitted, validated, SMALL, QUICK, 3, None, silent)
+    two, other = training.fit(fitted, validated, SMALL, QUICK, 3, tmp_path, jobs=2)
+    assert [(row["member"], row["epoch"]) for row in other] == [(row["member"], row["epoch"]) for row in history]
+    np.testing.assert_allclose([r["loss"] for r in other], [r["loss"] for r in history], rtol=1e-3)
+    for first, second in zip(one.members, two.members, strict=True):
+        for name, weights in first.items():
+            np.testing.assert_allclose(weights, second[name], atol=1e-3)
+
+
+def test_predicting_less_than_nothing_costs_nothing() -> None:
+    metals = Rows(part(0, 20).graphs, np.where(np.arange(20) < 10, 0.0, 2.0))
+    model, history = training.fit(
+        metals, metals, SMALL, replace(QUICK, epochs=60, patience=60, lowest=0.0), 1, None, silent
+    )
+    predicted, _ = model.predict(metals.graphs)
+    assert predicted.min() == 0.0
+    assert (replace(model, lowest=None).predict(metals.graphs)[0] < 0).any()
+    best = min(row["validation_mae"] for row in history)
+    assert np.mean(np.abs(predicted - metals.targets)) == pytest.approx(best, abs=1e-4)
+
+
 def test_training_stops_when_validation_gets_no_better() -> None:
     settings = replace(QUICK, epochs=50, patience=2, loss="huber")
     opposite = Rows(part(0, 10).graphs, -3 * part(0, 10).targets)

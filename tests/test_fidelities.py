@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from bandgaps.fidelities import MANY_BONDS, known_values, passes
+
+
+def test_every_known_value_comes_with_its_row_and_level() -> None:
+    table = pd.DataFrame({"band_gap": [0.0, 1.0, 2.0], "band_gap_hse": [None, 1.5, None], "other": 7.0})
+    row, level, value = known_values(table, ["band_gap", "band_gap_hse"])
+    assert sorted(zip(row.tolist(), level.tolist(), value.tolist(), strict=True)) == [
+        (0, 0, 0.0),
+        (1, 0, 1.0),
+        (1, 1, 1.5),
+        (2, 0, 2.0),
+    ]
+
+
+def test_rare_gaps_come_more_often_and_large_crystals_less() -> None:
+    level = np.array([0, 0, 1, 1, 1])
+    value = np.array([1.0, 0.0, 1.0, 0.0, 1.0])
+    bonds = np.array([10, 10, 10, 10, MANY_BONDS + 1])
+    calculated, metal, measured, measured_metal, large = passes(["pbe", "experiment"], level, value, bonds)
+    assert measured > calculated == metal == measured_metal == 1
+    assert large < measured
