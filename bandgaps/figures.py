@@ -115,17 +115,22 @@ def composition_sweep(
 
     Args:
         path: the PDF.
-        sweep: columns `x_B`, `band_gap` and `band_gap_std` (eV); further ones go to the CSV only.
+        sweep: columns `x_B`, `band_gap` and `band_gap_std` (eV); where there are, `band_gap_experiment` and
+            `band_gap_experiment_std` of a model that learnt measured gaps; further ones go to the CSV only.
         known: the system's rows of the training table, columns `x_B` and `band_gap` (eV).
         system: the two elements (A, B); x is the fraction of B.
         label: what the model is.
     """
     a, b = system
-    x = sweep[f"x_{b}"]
+    curves = [("band_gap", BLUE, "predicted")]
+    if "band_gap_experiment" in sweep:
+        calculated, measured = "from calculated gaps", "from measured gaps (experiment)"
+        curves = [("band_gap", BLUE, calculated), ("band_gap_experiment", GREEN, measured)]
     with _figure(path, WIDE, sweep) as axes:
-        low, high = sweep["band_gap"] - sweep["band_gap_std"], sweep["band_gap"] + sweep["band_gap_std"]
-        axes.fill_between(x, np.maximum(low, 0), high, color=BLUE, alpha=0.2, linewidth=0, label="± σ")
-        axes.plot(x, sweep["band_gap"], color=BLUE, label="predicted")
+        for column, color, name in curves:
+            x, gap, std = sweep[f"x_{b}"], sweep[column], sweep[f"{column}_std"]
+            axes.fill_between(x, np.maximum(gap - std, 0), gap + std, color=color, alpha=0.2, linewidth=0, label="± σ")
+            axes.plot(x, gap, color=color, label=name)
         _measured(axes, system)
         if len(known):
             label_known = "rows the model was trained on"
