@@ -126,12 +126,14 @@ def fit(name: str, rows: Rows, target: str, settings: dict[str, Any], options: a
             raise InputError(f"{options.data}: no {purpose} rows for the model {name!r}; query a larger table")
     model = forest.new(options.seed, options.jobs).set_params(**settings).fit(rows.X[part], rows.y[part])
     scores = learning.score(model, rows)
+    meta = dataset.read_meta(options.data)
     card = {
         "name": f"composition-{name}",
         "target": target,
         "unit": "eV",
         "trained_on": {"table": options.data.name, "sha256": sha256(options.data), "rows": int(part.sum())},
-        "source": dataset.read_meta(options.data).get("source"),
+        "source": meta.get("source"),
+        "left_out": meta.get("filters", {}).get("leave_out", []),
         "scores": scores,
         **provenance(("scikit-learn", "numpy")),
     }
@@ -149,11 +151,12 @@ def report(results: dict[str, Any], title: str) -> None:
 
 
 def read(options: argparse.Namespace) -> tuple[pd.DataFrame, str]:
-    """The table, and the name of its target."""
+    """The table, one row a formula, and the name of its target."""
     from bandgaps import dataset
 
     path = options.evaluate or options.data
     table = dataset.read(path, structures=False)
+    table = table[dataset.represents_formula(table)].reset_index(drop=True)
     return table, options.target or dataset.read_meta(path).get("target", "band_gap")
 
 

@@ -1,7 +1,8 @@
 """python explore_composition.py [--system Si-Ge].
 
 Draw the gap that the models of composition.py predict over the whole range of an alloy, with its uncertainty, the rows
-of the system they were trained on, and the measured curve.
+of the system they were trained on, and the measured curve; and where there are models trained on measured gaps (a table
+of query.py --target band_gap_experiment), theirs beside it.
 
 Writes figures/SiGe-composition-combined.pdf and figures/SiGe-composition-non-metals.pdf, each with a PNG and a CSV;
 and data/metrics/alloy-composition.json.
@@ -14,9 +15,9 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from bandgaps.errors import exit_code
+from bandgaps.errors import InputError, exit_code
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,19 +33,22 @@ PRINTED = (0, 0.25, 0.5, 0.51, 0.75, 1)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw one figure a model."""
     options = parser().parse_args(arguments)
-    from bandgaps import experiment, figures, forest, magpie
+    from bandgaps import experiment, figures
     from bandgaps.files import write_json
 
     system = experiment.parse_system(options.system)
-    results = {}
+    measured = options.measured_models or options.models / "experiment"
+    results: dict[str, Any] = {}
     for name in MODELS:
-        model, card, training = forest.load(options.models / f"composition-{name}", magpie.LABELS)
-        gaps, std = model.predict(magpie.features(formulas(system)), return_std=True)
-        path = options.figures / f"{''.join(system)}-composition-{name}.pdf"
-        table = sweep(system, gaps, std)
-        label = f"forest on compositions, {name} ({card['target']})"
-        figures.composition_sweep(path, table, known(system, training), system, label)
+        table, points, card = sweep(options.models / f"composition-{name}", system)
         results[name] = report(name, table, system)
+        if options.measured_models or measured.exists():
+            other, result = from_measured(measured / f"composition-{name}", system)
+            results.setdefault("experiment", {})[name] = result
+            table = table.assign(band_gap_experiment=other["band_gap"], band_gap_experiment_std=other["band_gap_std"])
+        path = options.figures / f"{''.join(system)}-composition-{name}.pdf"
+        label = f"forest on compositions, {name} ({card['target']})"
+        figures.composition_sweep(path, table, points, system, label)
         print(f"wrote {path}, .png and .csv")
     results |= references(system)
     write_json(results, options.metrics / "alloy-composition.json")
@@ -56,6 +60,12 @@ def parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--system", default="Si-Ge", metavar="A-B", help="the alloy's two elements (%(default)s)")
     add("--models", type=Path, default=Path("data/models"), help="folder of the models (%(default)s)")
+    add(
+        "--measured-models",
+        type=Path,
+        metavar="FOLDER",
+        help="folder of models trained on measured gaps (experiment in the folder of the models, where that is)",
+    )
     add("--figures", type=Path, default=Path("figures"), help="folder of the PDFs (%(default)s)")
     add("--metrics", type=Path, default=Path("data/metrics"), help="folder of the metrics (%(default)s)")
     return parser
@@ -68,17 +78,41 @@ def formulas(system: System) -> list[str]:
     return [(f"{a}{n_a}" if n_a else "") + (f"{b}{n_b}" if n_b else "") for n_a, n_b in pairs]
 
 
-def sweep(system: System, gaps: Sequence[float], std: Sequence[float]) -> pd.DataFrame:
-    """Columns x_B, band_gap, band_gap_std and band_gap_measured (eV)."""
+def sweep(folder: Path, system: System) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """What a model predicts: columns x_B, band_gap, band_gap_std and band_gap_measured (eV).
+
+    Also the rows of the system that it was trained on, and its card.
+    """
     import numpy as np
     import pandas as pd
 
-    from bandgaps import experiment
+    from bandgaps import experiment, forest, magpie
 
+    model, card, training = forest.load(folder, magpie.LABELS)
+    gaps, std = model.predict(magpie.features(formulas(system)), return_std=True)
     x = np.arange(STEPS + 1) / STEPS
     measured = experiment.gap(system, x)
     columns = {f"x_{system[1]}": x, "band_gap": gaps, "band_gap_std": std, "band_gap_measured": measured}
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns), known(system, training), card
+
+
+def from_measured(folder: Path, system: System) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The sweep of a model trained on measured gaps, and what is reported of it.
+
+    Raises:
+        InputError: the model was trained on something else.
+    """
+    from bandgaps.dataset import EXPERIMENT
+
+    table, points, card = sweep(folder, system)
+    if card["target"] != EXPERIMENT:
+        raise InputError(
+            f"{folder}: learnt {card['target']}, not {EXPERIMENT}; train on a table of query.py --target {EXPERIMENT}"
+        )
+    results: dict[str, Any] = report(f"{folder.name.removeprefix('composition-')}, from measured gaps", table, system)
+    if len(points):
+        print(f"note: {len(points)} of the rows it was trained on are measured gaps of {'-'.join(system)}")
+    return table, {**results, "trained_on_system": len(points), "left_out": card.get("left_out", [])}
 
 
 def known(system: System, training: Arrays) -> pd.DataFrame:

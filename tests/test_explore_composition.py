@@ -76,6 +76,67 @@ def test_a_system_nobody_measured_has_no_measured_curve(explored: Path) -> None:
     assert "measured" not in words(explored / "figures" / "NaCl-composition-combined.pdf")
 
 
+MEASURED = {"Si": 1.17, "SiC": 2.4, "NaCl": 8.5, "LiF": 13.6, "MgO": 7.8, "GaAs": 1.4, "AlP": 2.5, "Cu": 0.0}
+
+
+def save_measured(folder: Path, target: str = "band_gap_experiment") -> None:
+    """Two small forests that learnt measured gaps."""
+    for name in ("combined", "non-metals"):
+        formulas = np.array([formula for formula, gap in MEASURED.items() if gap > 0 or name == "combined"])
+        gaps = np.array([MEASURED[formula] for formula in formulas.tolist()])
+        model = forest.new().fit(magpie.features(formulas.tolist()), gaps)
+        card = {"target": target, "left_out": ["Si-Ge"]}
+        forest.save(model, folder / f"composition-{name}", card, magpie.LABELS, {"formula": formulas, "target": gaps})
+
+
+@pytest.fixture
+def both(explored: Path, tmp_path: Path) -> Path:
+    """A folder with the forests of `explored` and two that learnt measured gaps."""
+    shutil.copytree(explored / "data" / "models", tmp_path / "data" / "models")
+    save_measured(tmp_path / "data" / "models" / "experiment")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["combined", "non-metals"])
+def test_a_model_of_measured_gaps_is_drawn_beside(both: Path, explored: Path, script: Script, name: str) -> None:
+    result = script("explore_composition.py")
+    assert result.returncode == 0, result.stderr
+    figure = both / "figures" / f"SiGe-composition-{name}.pdf"
+    assert "from measured gaps (experiment)" in words(figure) and "from calculated gaps" in words(figure)
+    assert {rgb(figures.BLUE), rgb(figures.GREEN)} <= colours(figure)
+    table = pd.read_csv(figure.with_suffix(".csv"))
+    model, _, _ = forest.load(both / "data" / "models" / "experiment" / f"composition-{name}", magpie.LABELS)
+    gap, std = model.predict(magpie.features(["Si49Ge51"]), return_std=True)
+    row = table[table["x_Ge"] == 0.51].iloc[0]
+    found = row["band_gap_experiment"], row["band_gap_experiment_std"]
+    assert found == pytest.approx((gap[0], std[0]), rel=1e-5)
+
+    results = json.loads((both / "data" / "metrics" / "alloy-composition.json").read_text())
+    alone = json.loads((explored / "data" / "metrics" / "alloy-composition.json").read_text())
+    assert results[name] == alone[name] and results["experiment"][name]["0.51"] == pytest.approx(gap[0])
+    deviation = (table["band_gap_experiment"] - table["band_gap_measured"]).abs().mean()
+    assert results["experiment"][name]["mean_absolute_deviation"] == pytest.approx(deviation, abs=1e-5)
+    assert results["experiment"][name]["left_out"] == ["Si-Ge"]
+    assert results["experiment"][name]["trained_on_system"] == 1  # pure silicon
+    assert "1 of the rows it was trained on are measured gaps of Si-Ge" in result.stdout
+
+
+def test_without_one_nothing_is_said_of_it(explored: Path) -> None:
+    figure = explored / "figures" / "SiGe-composition-combined.pdf"
+    assert "experiment" not in words(figure) and rgb(figures.GREEN) not in colours(figure)
+    assert "experiment" not in json.loads((explored / "data" / "metrics" / "alloy-composition.json").read_text())
+
+
+def test_a_model_of_calculated_gaps_does_not_pass_for_one_of_measured(both: Path, script: Script) -> None:
+    save_measured(both / "other", target="band_gap")
+    result = script("explore_composition.py", "--measured-models", "other")
+    assert_failed(result, 2, "other/composition-combined", "learnt band_gap,")
+    assert_failed(
+        script("explore_composition.py", "--measured-models", "none"), 2, "none/composition-combined", "no model"
+    )
+    assert not (both / "figures").exists()
+
+
 def test_a_damaged_model_is_named(explored: Path, script: Script, tmp_path: Path) -> None:
     shutil.copytree(explored / "data", tmp_path / "data")
     path = tmp_path / "data" / "models" / "composition-combined" / "trees.npz"
