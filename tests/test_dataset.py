@@ -65,6 +65,18 @@ def test_bare_nan_is_no_part_of_a_name(tmp_path: Path) -> None:
     assert table["band_gap"].isna().all()
 
 
+@pytest.mark.parametrize("structures", [True, False])
+def test_missing_numbers_are_nan_also_where_there_is_no_other(
+    table: pd.DataFrame, tmp_path: Path, structures: bool
+) -> None:
+    dataset.write(table.assign(band_gap_gllbsc=np.nan), tmp_path / "t.json")
+    assert json.loads((tmp_path / "t.json").read_text())["data"][1][-2:] == [None, None]
+    found = dataset.read(tmp_path / "t.json", structures=structures)
+    assert found["band_gap_hse"].dtype == found["band_gap_gllbsc"].dtype == float
+    np.testing.assert_array_equal(found["band_gap_hse"], [1.2, np.nan, 2.3, np.nan])
+    assert found["band_gap_gllbsc"].isna().all()
+
+
 @pytest.mark.parametrize("name", ["a", "{a}", "}{", 'a"b', "a\\\\b", '"{', "[{", "{}"])
 def test_braces_in_names_are_no_objects(table: pd.DataFrame, tmp_path: Path, name: str) -> None:
     table["material_id"] = [name, "b", f"{name}c", ""]
@@ -156,6 +168,50 @@ def test_cleaning_keeps_the_lowest_polymorph_and_nothing_that_comes_apart(table:
 def test_cleaning_averages_where_no_energy_is_known(table: pd.DataFrame) -> None:
     cleaned, _ = dataset.clean(table[["formula", "band_gap"]], "band_gap")
     assert dict(zip(cleaned["formula"], cleaned["band_gap"], strict=True)) == {"Si": 0.305, "SiC": 1.4, "Ne": 11.0}
+
+
+def test_all_polymorphs_are_kept_but_those_that_come_apart(table: pd.DataFrame) -> None:
+    cleaned, steps = dataset.clean(table, "band_gap", all_polymorphs=True)
+    assert cleaned["material_id"].tolist() == ["a", "b", "c"]
+    assert [step.rows for step in steps] == [4, 3]
+    assert "3 formulas" in steps[0].kept
+
+
+energies = st.sampled_from([-2.0, -1.0, 0.0, 0.5, None])
+polymorphs = st.lists(st.tuples(st.sampled_from("ABCDEFGH"), energies, st.booleans()), min_size=1, max_size=60)
+
+
+@given(polymorphs)
+def test_the_lowest_polymorph_represents_its_formula(rows: list[tuple[str, float | None, bool]]) -> None:
+    table = pd.DataFrame(rows, columns=["formula", "energy_per_atom", "metal"])
+    chosen = table[dataset.represents_formula(table)]
+    assert chosen["formula"].is_unique and set(chosen["formula"]) == set(table["formula"])
+    for row, (formula, energy, _) in chosen.iterrows():
+        others = table[table["formula"] == formula]
+        known = others["energy_per_atom"].astype(float).dropna()
+        assert energy == known.min() if len(known) else row == others.index[0]
+    without = table.drop(columns="energy_per_atom")
+    assert (dataset.represents_formula(without) == ~without["formula"].duplicated()).all()
+
+
+@given(polymorphs, st.integers(0, 2**32))
+def test_polymorphs_of_a_formula_go_together(rows: list[tuple[str, float | None, bool]], seed: int) -> None:
+    table = pd.DataFrame(rows, columns=["formula", "energy_per_atom", "metal"])
+    metal = table["metal"].to_numpy()
+    table["split"] = dataset.split_formulas(table, metal, seed, ["B"])
+    assert not table.drop_duplicates(["formula", "split"])["formula"].duplicated().any()
+    assert set(table["split"][table["formula"] == "B"]) <= {"train"}
+    one = dataset.represents_formula(table)
+    expected = dataset.split(metal[one], seed, (table["formula"] == "B").to_numpy()[one])
+    assert table["split"][one].tolist() == expected.tolist()
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=200), st.integers(0, 2**32))
+def test_where_formulas_are_unique_they_are_split_as_rows(metals: list[bool], seed: int) -> None:
+    metal = np.array(metals)
+    table = pd.DataFrame({"formula": [f"Si{n}" for n in range(len(metal))], "energy_per_atom": -metal.cumsum()})
+    expected = dataset.split(metal, seed, np.arange(len(metal)) == 3)
+    assert (dataset.split_formulas(table, metal, seed, ["Si3"]) == expected).all()
 
 
 @pytest.mark.parametrize(("constant", "isolated"), [(3.99, False), (4.01, True)])

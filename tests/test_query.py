@@ -18,11 +18,12 @@ import pandas as pd
 import pytest
 from helpers import ROOT, SHARED, needs_shared
 from materials_project_server import KEY, Server, many_crystals, serving
-from pymatgen.core import Structure
+from pymatgen.core import Lattice, Structure
 
 import query
 from bandgaps import dataset
 from bandgaps.errors import exit_code
+from bandgaps.files import sha256
 
 CSV = "formula,band_gap\n" + "".join(f"Li{n}O{m},{n * m % 5}\n" for n in range(1, 30) for m in range(1, 30))
 
@@ -176,6 +177,46 @@ def test_table_and_its_account(tmp_path: Path) -> None:
     assert table_from(tmp_path, "--seed", "8")["split"].tolist() != table["split"].tolist()
 
 
+def test_table_of_calculated_and_measured_gaps(tmp_path: Path, environment: dict[str, str]) -> None:
+    silicon = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.431), ["Si"], [[0.0] * 3])
+    rows = [(f"Li{n}O", energy, gap) for n in range(1, 41) for energy, gap in ((0.3, 0.0), (0.1, 1.5), (0.2, 0.0))]
+    rows += [("Si", 0.0, 0.6), ("Si2", 0.1, 0.0), ("SiGe", 0.0, 0.4), ("SiGeO3", 0.0, 2.8), ("Ge", 0.0, 0.0)]
+    table = pd.DataFrame(rows, columns=["formula", "energy_above_hull", "band_gap"])
+    table["band_gap_hse"] = [1.1] * 30 + [None] * (len(rows) - 30)
+    dataset.write(table.assign(structure=[silicon] * len(rows)), tmp_path / "calculated.json.gz")
+    (tmp_path / "measured.csv").write_text(
+        "formula,band_gap\nLi3O,2\nLi6O2,4\nSiGe,1\nSi0.9Ge0.1,1\nSi,1.2\nGaAs,1.4\n"
+    )
+    levels = ["--measured", "measured.csv", "--polymorphs", "all", "--leave-out", "Si-Ge"]
+    done = run(
+        ["--source", "file", "--input", "calculated.json.gz", "--output", "out.json", *levels], tmp_path, environment
+    )
+    assert done.returncode == 0, done.stderr
+    found, meta = dataset.read(tmp_path / "out.json"), dataset.read_meta(tmp_path / "out.json")
+    assert [step["rows"] for step in meta["steps"]] == [125, 123, 123, 123, 123]
+    assert "\n 123  without Ge and Si together\n" in done.stdout
+    assert found["formula"].value_counts().to_dict() == {
+        **{f"Li{n}O": 3 for n in range(2, 41)},
+        "LiO": 3,
+        "Si": 2,
+        "Ge": 1,
+    }
+    assert not found.drop_duplicates(["formula", "split"])["formula"].duplicated().any()
+    by_formula = found.drop_duplicates("formula")["split"].value_counts()
+    assert by_formula.to_dict() == {"train": 31, "validation": 3, "test": 8}
+    assert set(found["split"][found["formula"].isin(["Si", "Ge"])]) == {"train"}
+    known = found[found["band_gap_experiment"].notna()]
+    assert known[["formula", "energy_above_hull", "band_gap_experiment"]].to_numpy().tolist() == [
+        ["Li3O", 0.1, 3.0],
+        ["Si", 0.0, 1.2],
+    ]
+    assert found["band_gap_hse"].notna().sum() == meta["counts"]["with band_gap_hse"] == 30
+    assert meta["measured"]["formulas"] == 5 and meta["measured"]["matched"] == 2
+    assert meta["measured"]["database_version"] == f"sha256:{sha256(tmp_path / 'measured.csv')}"
+    assert "2 of the 5 formulas in measured.csv are in the table\n" in done.stdout
+    assert (meta["filters"]["leave_out"], meta["filters"]["polymorphs"]) == (["Si-Ge"], "all")
+
+
 def test_full_disk_leaves_the_old_table(tmp_path: Path, environment: dict[str, str]) -> None:
     table_from(tmp_path)
     old = snapshot(tmp_path)
@@ -200,6 +241,24 @@ def test_full_disk_leaves_the_old_table(tmp_path: Path, environment: dict[str, s
         (["--source", "file", "--input", "gaps.csv", "--chemsys", "Au-O"], 2, "no rows are left after"),
         (["--source", "file", "--input", "gaps.csv", "--target", "gap"], 2, "no column gap; it has"),
         (["--source", "file", "--input", "gaps.csv", "--max-energy-above-hull", "0"], 2, "no column energy_above_hull"),
+        (
+            ["--source", "file", "--input", "gaps.csv", "--leave-out", "Si-Xx"],
+            2,
+            "--leave-out Si-Xx: 'Xx' is no element",
+        ),
+        (
+            ["--source", "file", "--input", "gaps.csv", "--leave-out", "Li", "O"],
+            2,
+            "left after the step 'without Li tog",
+        ),
+        (["--source", "file", "--input", "gaps.csv", "--train-on", "Qq"], 2, "--train-on Qq: "),
+        (["--source", "sample", "--measured", "none.csv"], 2, "none.csv: no such file"),
+        (["--source", "sample", "--measured", "bad.csv"], 2, "bad.csv: row 0 (Si): -1"),
+        (
+            ["--source", "sample", "--measured", "table.json", "--output", "./table.json"],
+            2,
+            "the --measured file itself",
+        ),
         (["--source", "file", "--input", "half.json.gz"], 2, "half.json.gz: damaged or half-written"),
     ],
 )
@@ -213,6 +272,7 @@ def test_bad_input_is_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("gaps.csv").write_text(CSV)
+    Path("bad.csv").write_text("formula,band_gap\nSi,-1\n")
     dataset.write(pd.DataFrame({"formula": ["Si"], "band_gap": [1.1]}), "table.json")
     dataset.write(pd.DataFrame({"formula": ["Si"], "band_gap": [1.1]}), "whole.json.gz")
     Path("half.json.gz").write_bytes(Path("whole.json.gz").read_bytes()[:50])

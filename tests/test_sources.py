@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from helpers import ROOT
+from helpers import ROOT, SHARED, needs_shared
 from hypothesis import given
 from hypothesis import strategies as st
 from materials_project_server import KEY, Documents, Server, many_crystals, serving
@@ -448,6 +448,87 @@ def test_multiples_of_a_formula_are_one(amounts: dict[str, int], factor: int) ->
 def test_chemical_system_that_makes_no_sense(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         sources.chemical_systems(text)
+
+
+elements = st.sets(st.sampled_from(["Si", "Ge", "O", "Fe", "H"]), min_size=1)
+
+
+@given(elements, elements)
+def test_what_is_left_out_has_all_elements_together(formula: set[str], system: set[str]) -> None:
+    (wanted,) = sources.left_out(["-".join(system)])
+    assert sources.has_together("".join(sorted(formula)), wanted) is (system <= formula)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("Si-*", "is none"), ("Si-Xx", "'Xx' is no element"), ("", "no element")]
+)
+def test_what_cannot_be_left_out(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        sources.left_out([text])
+
+
+def test_alloys_are_left_out_and_their_elements_stay(tmp_path: Path) -> None:
+    path = tmp_path / "gaps.csv"
+    path.write_text("formula,target\nSi,1.1\nGe,0.7\nSi0.94Ge0.06,1.06\nSi49Ge51,1\nSiGeO3,3\nAlN,6\nAlP,2.5\n")
+    filters = Filters(leave_out=sources.left_out(["Si-Ge", "N-Al"]))
+    table, steps = sources.prepare(sources.from_file(path, "gap"), "gap", filters, seed=0)
+    assert dict(zip(table["formula"], table["gap"], strict=True)) == {"Si": 1.1, "Ge": 0.7, "AlP": 2.5}
+    assert steps[:3] == [
+        Step("rows of the file", 7),
+        Step("without Ge and Si together", 4),
+        Step("without Al and N together", 3),
+    ]
+
+
+def test_measured_gaps_belong_to_the_lowest_polymorph(tmp_path: Path) -> None:
+    rows = [("Si", 0.2, 0.5), ("Si2", 0.1, 0.6), ("Ge", 0.0, 0.0), ("SiC", 0.0, 1.4)]
+    table = pd.DataFrame(rows, columns=["formula", "energy_above_hull", "band_gap"])
+    dataset.write(table, tmp_path / "t.json")
+    (tmp_path / "m.csv").write_text("formula,target\nSi,1.1\nSi8,1.2\nGe2,0.7\nGaAs,1.4\n")
+    source = sources.from_file(tmp_path / "t.json")
+    measured = sources.from_file(tmp_path / "m.csv", dataset.EXPERIMENT)
+    joined = sources.with_measured(source, measured)
+    assert joined.table["band_gap_experiment"].fillna(-1).tolist() == pytest.approx([-1, 1.15, 0.7, -1])
+    assert joined.table.drop(columns="band_gap_experiment").equals(source.table)
+    prepared, _ = sources.prepare(joined, "band_gap", Filters(), seed=0)
+    assert prepared.set_index("formula")["band_gap_experiment"].fillna(-1).to_dict() == pytest.approx(
+        {"Si": 1.15, "Ge": 0.7, "SiC": -1}
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("formula,gap\nSi,1.1\n", "no column band_gap; it has"),
+        ("formula,band_gap\nSi,1.1\nGe,\n", r"row 1 \(Ge\): nan in column band_gap is no gap"),
+        ("formula,band_gap\nSi,-0.1\n", r"row 0 \(Si\): -0.1 in column band_gap"),
+        ("formula,target\nSi,wide\n", r"row 0 \(Si\): 'wide' in column band_gap_experiment"),
+        ("formula,target\nSi,inf\n", r"row 0 \(Si\): inf"),
+    ],
+)
+def test_what_is_no_measured_gap_names_its_row(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text(content)
+    with pytest.raises(InputError, match=rf"m\.csv: {message}"):
+        sources.with_measured(sources.from_sample(), sources.from_file(path, dataset.EXPERIMENT))
+
+
+@needs_shared
+def test_measured_gaps_of_the_materials_project_of_2019() -> None:
+    table = dataset.read(SHARED / "mp-2019.json.gz", structures=False)
+    table["formula"] = [sources.reduced_formula(formula) for formula in table["formula"]]
+    source = sources.Source("file", "mp-2019", table, "", [])
+    joined = sources.with_measured(source, sources.from_file(SHARED / "expt-gap.csv", dataset.EXPERIMENT))
+    measured = pd.read_csv(SHARED / "expt-gap.csv", converters={"formula": str})
+    spelled = {Composition(formula).reduced_formula for formula in measured["formula"]}
+    known = joined.table[joined.table["band_gap_experiment"].notna()]
+    assert set(known["formula"]) == spelled & set(table["formula"]) and known["formula"].is_unique
+    assert len(known) == 2085
+    lowest = table.groupby("formula")["formation_energy_per_atom"].min()
+    assert (known["formation_energy_per_atom"] == lowest[known["formula"]].to_numpy()).all()
+    kept, steps = sources._leave_out(joined.table, sources.left_out(["Si-Ge"]))
+    assert [step.rows for step in steps] == [len(table) - 8]
+    assert {"Si", "Ge"} <= set(kept["formula"]) and not {"SiGe", "Si3Ge", "SiGeO3"} & set(kept["formula"])
 
 
 def test_polymorphs_of_a_file_go_by_the_energy_it_has(tmp_path: Path) -> None:
