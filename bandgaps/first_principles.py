@@ -23,8 +23,8 @@ def gaps(system: System, fidelity: str, folder: Path = FOLDER) -> pd.DataFrame |
         folder: holds a table `AB.csv` for each alloy; its README.md says how they were computed.
 
     Returns:
-        One row an ordering, fit for `bandgaps.alloys.composition_means`: `id`, `x_B` (with B's symbol), `n_atoms`,
-        `multiplicity` and `band_gap` (eV).
+        One row an ordering: `id`, `x_B` (with B's symbol), `n_atoms`, `multiplicity` (its weight in a mean over
+        orderings) and `band_gap` (eV).
 
     Raises:
         InputError: the table is damaged.
