@@ -78,7 +78,7 @@ def measured_alloys(table: pd.DataFrame, measured: pd.DataFrame) -> Iterator[Mea
 
 
 def same_structure(first: pd.DataFrame, second: pd.DataFrame, a: str, b: str, x: float) -> Structure | None:
-    """The crystal of AC at the alloy's volume, of the pair of polymorphs of least energy that differ in A and B only."""
+    """The crystal of AC at the alloy's volume, of the polymorphs of least energy that differ in A and B only."""
     matcher = StructureMatcher(attempt_supercell=False)
     energy = "formation_energy_per_atom"
     pairs = product(
