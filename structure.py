@@ -314,9 +314,10 @@ def tell(
         label = f"{column} at level {level}" if level else column
         parts = {part: scores[level][part] for part in ("non-metals", "all")}
         print(f"\n{name} on {parts['all']['n']:,} rows of {path.name} ({label})\n{metrics.format_table(parts)}")
-        if "within_68" in parts["all"]:
-            shares = (f"{parts[part]['within_68']:.1%} and {parts[part]['within_95']:.1%} of {part}" for part in parts)
-            print(f"within the intervals of 68 and 95 %: {', '.join(shares)}")
+        if "predicted-non-metals" in scores[level]:
+            held = scores[level]["predicted-non-metals"]
+            shares = f"{held['within_68']:.1%} and {held['within_95']:.1%}"
+            print(f"intervals of 68 and 95 % hold {shares} of the {held['n']:,} rows in which it sees a gap")
     if "mean_guess_mae" in result:
         guess = result["mean_guess_mae"]
         print(f"always guessing the mean of the training rows, {model.mean:.2f} eV: MAE {guess:.4f} eV")

@@ -22,19 +22,26 @@ class Predictions:
     actual: np.ndarray
     predicted: np.ndarray
     std: np.ndarray
-    wide: float  # an interval of ± wide × std shall hold 95 % of the rows
+    wide: float  # an interval of ± wide × std shall hold 95 % of the rows with a predicted gap
+    lowest: float  # what the model cannot go below, eV
     metal: np.ndarray
     seen: np.ndarray  # whether the model was trained or stopped on the formula
 
     def scores(self) -> dict[str, Any]:
-        """Errors on the rows with a gap and on all, on formulas never seen, and how many rows sigma holds (eV)."""
+        """Errors on the rows with a gap and on all, on formulas never seen, and the share of rows held by sigma (eV).
+
+        Sigma is meant for rows in which the model sees a gap. Where all members see a metal they are mostly right to
+        the last digit, so that an interval of any width holds too many of these.
+        """
         everything = np.ones(len(self.actual), dtype=bool)
         result: dict[str, Any] = dict(self._errors(everything))
         if self.seen.any():
             result["unseen"] = self._errors(~self.seen)
         if np.isfinite(self.std).all() and len(self.actual):
+            with_gap = self.predicted > self.lowest
+            result["predicted-non-metals"] = {"n": int(with_gap.sum())}
             for share, k in (("within_68", 1.0), ("within_95", self.wide)):
-                for name, part in self._parts(everything).items():
+                for name, part in {**self._parts(everything), "predicted-non-metals": with_gap}.items():
                     result[name][share] = self._covered(part, k)
         return result
 
@@ -83,7 +90,8 @@ def predictions(
         rows, _, actual = known_values(table, [column])
         predicted, std = model.predict(graphs.select(rows), level)
         metal = _metals(table, column, rows, actual)
-        found[level] = Predictions(actual, predicted, std, model.calibration(level).wide, metal, seen[rows])
+        wide, lowest = model.calibration(level).wide, -np.inf if model.lowest is None else model.lowest
+        found[level] = Predictions(actual, predicted, std, wide, lowest, metal, seen[rows])
     return found
 
 
@@ -98,14 +106,16 @@ def calibrated(
 ) -> dict[str, calibration.Calibration]:
     """How to widen the members' spread at each level of theory, from rows that they were not fitted to.
 
-    Levels with too few rows get the calibration of all rows together; where even those are too few there is none.
+    Only rows in which the model sees a gap count (see `Predictions.scores`). Levels with too few rows get the
+    calibration of all rows together; where even those are too few there is none.
     """
     found: dict[str, calibration.Calibration] = {}
     errors = {}
     for level, column in columns.items():
         rows, _, actual = known_values(table, [column])
         predicted, spread = model.predict(graphs.select(rows), level)
-        errors[level or ""] = predicted - actual, np.nan_to_num(spread)
+        with_gap = predicted > (-np.inf if model.lowest is None else model.lowest)
+        errors[level or ""] = (predicted - actual)[with_gap], np.nan_to_num(spread)[with_gap]
     together = tuple(np.concatenate(parts) for parts in zip(*errors.values(), strict=True))
     if len(together[0]) < calibration.FEWEST:
         return {}
