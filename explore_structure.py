@@ -1,10 +1,13 @@
-"""python explore_structure.py [--model FOLDER | NAME] [--max-atoms 10] [--composition Si49Ge51 ...]
+"""python explore_structure.py [--model FOLDER | NAME] [--fidelity experiment] [--composition Si49Ge51 ...] [--anchor].
 
-Predict the gap of every symmetry-distinct ordering of a disordered alloy, unscaled and at the alloy's own volume.
+Predict the gap of a disordered alloy from the crystal structure, over its whole range: of every symmetry-distinct
+ordering, of special quasirandom structures, and of one site that both elements share.
 
-Reads a model of structure.py (or published weights by name or path). Draws figures/SiGe-disordered-structures.pdf and
-figures/SiGe-disordered-structures-scaled.pdf against the measured curve, each with a PNG, a CSV of every ordering and a
-CSV of the means; writes data/metrics/alloy.json. The last line of the table is the question the project began with.
+Reads the bundled model, another folder of structure.py, or published weights by name or path. Draws
+figures/SiGe-disordered-structures.pdf (orderings at silicon's volume) and SiGe-disordered-structures-scaled.pdf (all of
+them at the alloy's own) against the measured curve, each with a PNG, a CSV of every ordering and a CSV of the means;
+writes the model's curve, figures/SiGe-disordered-curve.csv, and data/metrics/alloy.json. With --anchor it also draws
+SiGe-disordered-curve-anchored.pdf, the curve shifted so that its ends are the measured ones.
 """
 
 from __future__ import annotations
@@ -19,73 +22,87 @@ from bandgaps.errors import InputError, exit_code
 
 if TYPE_CHECKING:
     import pandas as pd
-    from pymatgen.core import Composition, Structure
+    from pymatgen.core import Composition
 
     from bandgaps.alloys import Ordering
+    from bandgaps.disorder import Alloy
     from bandgaps.megnet import Model
 
 System = tuple[str, str]
 FIDELITIES = ("pbe", "gllbsc", "hse", "experiment")
+REPRESENTATIONS = ("shared-site", "orderings")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Draw the two figures and print the table."""
+    """Draw the figures, print the tables, and write the curve."""
     options = parser().parse_args(arguments)
     from bandgaps import experiment
     from bandgaps.files import write_json
 
     system = experiment.parse_system(options.system)
-    constants = experiment.lattice_constant(system, [0, 1])
-    if not all(constants > 0):
-        known = ", ".join(experiment.DIAMOND)
-        raise InputError(f"--system: no diamond lattice constant known for {'-'.join(system)}; choose two of {known}")
+    check(system, options.anchor)
     wanted = [read_composition(formula, system) for formula in options.composition or []]
     found = enumerate_orderings(system, options)
-    from bandgaps import megnet
+    from bandgaps import disorder, megnet
 
     model = megnet.load(options.model)
-    metrics: dict[str, Any] = {"model": Path(options.model).name, "fidelity": options.fidelity, "orderings": len(found)}
-    for name, scale in (("disordered-structures", False), ("disordered-structures-scaled", True)):
-        points = predict_orderings(model, found, system, scale, options.fidelity)
-        metrics["scaled" if scale else "unscaled"] = draw(points, system, options.figures, name, scale)
-    metrics["compositions"] = [predict_composition(model, each, system, options) for each in wanted]
+    alloy = disorder.Alloy(system, model, level_of_theory(model, options.fidelity))
+    print(
+        f"{Path(options.model).name}, {len(model.members)} member(s), "
+        f"level of theory: {alloy.fidelity or 'the only one it knows'}, 95 % within ± {alloy.wide:.2f} sigma"
+    )
+    cells = quasirandom(alloy, wanted, options)
+    metrics = {
+        "model": Path(options.model).name,
+        "fidelity": alloy.fidelity,
+        "orderings": len(found),
+        "unscaled": draw_orderings(alloy, found, options.figures),
+        **draw_curves(alloy, found, cells, options),
+        "compositions": [report_composition(each, cells, alloy) for each in wanted],
+    }
     write_json(metrics, options.metrics / "alloy.json")
-    print(f"wrote two PDFs to {options.figures}/ and {options.metrics / 'alloy.json'}")
+    print(f"\nwrote figures and tables to {options.figures}/, and {options.metrics / 'alloy.json'}")
 
 
 def parser() -> argparse.ArgumentParser:
     """What can be asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add(
-        "--model",
-        default="data/models/megnet-band_gap",
-        help="model folder, .hdf5 file or published name (%(default)s)",
-    )
-    add(
-        "--system",
-        default="Si-Ge",
-        metavar="A-B",
-        help="two elements with diamond lattices (%(default)s)",
-    )
-    add(
-        "--max-atoms",
-        type=int,
-        default=10,
-        help="largest cell of the orderings, in atoms (%(default)s; 14 takes longer)",
-    )
-    add("--composition", nargs="+", metavar="FORMULA", help="print the gap (eV) of quasirandom cells of these formulas")
-    add("--fidelity", choices=FIDELITIES, help="level of theory, for models that know several")
-    add(
-        "--enumerator",
-        choices=("built-in", "pymatgen"),
-        default="built-in",
-        help="pymatgen needs enumlib (%(default)s)",
-    )
+    bundled = "data/models/megnet-multifidelity"
+    add("--model", default=bundled, help="model folder, .hdf5 file or published name (%(default)s)")
+    add("--fidelity", choices=FIDELITIES, help="level of theory (experiment where the model knows it)")
+    add("--system", default="Si-Ge", metavar="A-B", help="two elements with diamond lattices (%(default)s)")
+    limit = "largest cell of the orderings, in atoms (%(default)s; 14 takes longer)"
+    add("--max-atoms", type=int, default=10, help=limit)
+    add("--composition", nargs="+", metavar="FORMULA", help="print the gap (eV) of these formulas, represented twice")
+    add("--disorder", choices=REPRESENTATIONS, default="shared-site", help="what is the model's curve (%(default)s)")
+    add("--anchor", action="store_true", help="also shift the curve linearly, so that its ends are the measured ones")
+    enumerators = ("built-in", "pymatgen")
+    add("--enumerator", choices=enumerators, default="built-in", help="pymatgen needs enumlib (%(default)s)")
     add("--seed", type=int, default=0, help="of the quasirandom cells (%(default)s)")
     add("--figures", type=Path, default=Path("figures"), help="folder of the PDFs (%(default)s)")
     add("--metrics", type=Path, default=Path("data/metrics"), help="folder of the metrics (%(default)s)")
     return parser
+
+
+def check(system: System, anchor: bool) -> None:
+    """Raise InputError where too little is known of the alloy."""
+    from bandgaps import experiment
+
+    if not all(experiment.lattice_constant(system, [0, 1]) > 0):
+        known = ", ".join(experiment.DIAMOND)
+        raise InputError(f"--system: no diamond lattice constant known for {'-'.join(system)}; choose two of {known}")
+    if anchor and experiment.gap_citation(system) is None:
+        known = ", ".join("-".join(each) for each in experiment.GAPS)
+        raise InputError(f"--anchor: no measured gaps known for {'-'.join(system)}, only for {known}; leave it out")
+
+
+def level_of_theory(model: Model, wanted: str | None) -> str | None:
+    """The level to predict at: what is asked for, else experiment, else the model's first; None if it has but one."""
+    known = model.hyperparameters.fidelities
+    if wanted or not known:
+        return wanted
+    return "experiment" if "experiment" in known else known[0]
 
 
 def enumerate_orderings(system: System, options: argparse.Namespace) -> list[Ordering]:
@@ -97,61 +114,6 @@ def enumerate_orderings(system: System, options: argparse.Namespace) -> list[Ord
     found = enumerate_(parent, system, options.max_atoms)
     print(f"{len(found):,} orderings of {'-'.join(system)} in cells of up to {options.max_atoms} atoms")
     return found
-
-
-def predict_orderings(
-    model: Model, found: list[Ordering], system: System, scale: bool, fidelity: str | None
-) -> pd.DataFrame:
-    """Gap of each ordering (eV): columns x_B, n_atoms, multiplicity, band_gap, band_gap_std."""
-    import pandas as pd
-
-    gaps, std = predict(model, [ordering.structure for ordering in found], system, scale, fidelity)
-    points = {
-        f"x_{system[1]}": [ordering.fraction(system[1]) for ordering in found],
-        "n_atoms": [len(ordering.structure) for ordering in found],
-        "multiplicity": [ordering.multiplicity for ordering in found],
-        "band_gap": gaps,
-        "band_gap_std": std,
-    }
-    return pd.DataFrame(points).sort_values([f"x_{system[1]}", "n_atoms"], kind="stable", ignore_index=True)
-
-
-def predict(
-    model: Model, structures: list[Structure], system: System, scale: bool, fidelity: str | None
-) -> tuple[Any, Any]:
-    """Gap and standard deviation (eV) of superstructures, at their own volume or (`scale`) at the alloy's."""
-    from bandgaps import alloys, experiment, graphs
-
-    if scale:
-        fractions = [structure.composition.get_atomic_fraction(system[1]) for structure in structures]
-        constants = experiment.lattice_constant(system, fractions)
-        structures = [alloys.scaled(*pair) for pair in zip(structures, constants, strict=True)]
-    return model.predict(graphs.build(structures, model.hyperparameters.cutoff), fidelity)
-
-
-def draw(points: pd.DataFrame, system: System, folder: Path, name: str, scale: bool) -> dict[str, float | None]:
-    """Draw one figure, print its table, and return its deviation from the measured curve (eV)."""
-    from bandgaps import alloys, experiment, figures
-    from bandgaps.files import replacing
-
-    x = f"x_{system[1]}"
-    means = alloys.composition_means(points, x)
-    means["band_gap_measured"] = experiment.gap(system, means[x])
-    volume = "at the alloy's volume" if scale else f"at {system[0]}'s volume"
-    path = folder / f"{''.join(system)}-{name}.pdf"
-    figures.orderings(path, points, means, system, f"MEGNet, ordered superstructures {volume}")
-    with replacing(path.with_name(path.stem + "-means.csv")) as temporary:
-        means.to_csv(temporary, index=False, float_format="%.6g")
-    print(f"\nMean gap over orderings {volume} (eV)\n{means.to_string(index=False, float_format='{:.3f}'.format)}")
-    deviations = {
-        "mean_absolute_deviation": (means["band_gap"] - means["band_gap_measured"]).abs().mean(),
-        "mean_absolute_deviation_plain": (means["band_gap_plain"] - means["band_gap_measured"]).abs().mean(),
-    }
-    for label, gap in zip(("first", "middle", "last"), means["band_gap"].iloc[[0, len(means) // 2, -1]], strict=True):
-        deviations[label] = gap
-    if means["band_gap_measured"].notna().any():
-        print(f"mean absolute deviation from the measured curve: {deviations['mean_absolute_deviation']:.3f} eV")
-    return {key: float(value) if value == value else None for key, value in deviations.items()}
 
 
 def read_composition(formula: str, system: System) -> Composition:
@@ -168,36 +130,127 @@ def read_composition(formula: str, system: System) -> Composition:
     return composition
 
 
-def predict_composition(
-    model: Model, composition: Composition, system: System, options: argparse.Namespace
-) -> dict[str, Any]:
-    """Print the gap of a quasirandom cell of this composition beside those of the two elements, and return it."""
+def quasirandom(alloy: Alloy, wanted: list[Composition], options: argparse.Namespace) -> pd.DataFrame:
+    """Gaps of quasirandom cells: both elements, three compositions between, and those that are asked for."""
     from pymatgen.core import Composition
 
-    from bandgaps import alloys, experiment
+    a, b = alloy.system
+    always = [Composition(formula) for formula in (a, f"{a}3{b}", f"{a}{b}", f"{a}{b}3", b)]
+    return alloy.quasirandom(list(dict.fromkeys([*always, *wanted])), options.seed)
 
-    formula = composition.formula.replace(" ", "")
-    a, b = system
-    parent = alloys.diamond(a, float(experiment.lattice_constant(system, 0)))
-    wanted = [Composition(a), composition, Composition(b)]
-    cells = [alloys.special_quasirandom_structure(parent, each, system, options.seed) for each in wanted]
-    gaps, std = predict(model, cells, system, True, options.fidelity)
-    print(f"\n{'crystal':>14} {'x_' + b:>7} {'gap (eV)':>9} {'sigma (eV)':>11} {'measured (eV)':>14}")
-    for name, each, gap, sigma in zip((a, formula, b), wanted, gaps, std, strict=True):
-        x = each.get_atomic_fraction(b)
-        measured = float(experiment.gap(system, x))
-        print(f"{name:>14} {x:7.3f} {gap:9.3f} {sigma:11.3f} {measured:14.3f}")
-    between = min(gaps[0], gaps[2]) <= gaps[1] <= max(gaps[0], gaps[2])
-    print(f"{formula} lies {'between' if between else 'outside'} the predicted gaps of {a} and {b}")
-    x = composition.get_atomic_fraction(b)
+
+def draw_orderings(alloy: Alloy, found: list[Ordering], folder: Path) -> dict[str, Any]:
+    """Draw the orderings as they are, at the volume of the first element."""
+    from bandgaps import disorder, figures
+
+    volume = f"at {alloy.system[0]}'s volume"
+    points = alloy.orderings(found, scale=False)
+    means = report_means(alloy, points, folder / name(alloy, "structures-means.csv"), volume)
+    figures.orderings(folder / name(alloy, "structures.pdf"), points, means, alloy.system, title(alloy, volume))
+    return disorder.mean_scores(means)
+
+
+def draw_curves(
+    alloy: Alloy, found: list[Ordering], cells: pd.DataFrame, options: argparse.Namespace
+) -> dict[str, Any]:
+    """Draw all representations of disorder at the alloy's own volume, and write and report the model's curve."""
+    from bandgaps import disorder, figures
+
+    volume, folder = "at the alloy's volume", options.figures
+    points = alloy.orderings(found, scale=True)
+    means = report_means(alloy, points, folder / name(alloy, "structures-scaled-means.csv"), volume)
+    curve = alloy.curve(means, options.disorder)
+    path, label = folder / name(alloy, "structures-scaled.pdf"), title(alloy, volume)
+    computed = alloy.first_principles()
+    figures.disorder(path, points, means, curve, cells, alloy.system, alloy.wide, label, computed)
+    write_table(cells, folder / name(alloy, "structures-scaled-quasirandom.csv"))
+    write_table(curve, folder / name(alloy, "curve.csv"))
+    if options.anchor:
+        shifted = disorder.anchored_curve(curve)
+        figures.anchored(
+            folder / name(alloy, "curve-anchored.pdf"), shifted, alloy.system, title(alloy, "curve, anchored")
+        )
+    results = disorder.results(curve, alloy.wide)
+    report_curves(results)
+    calculated = None if computed is None else disorder.mean_scores(alloy.means(computed))
     return {
-        "formula": formula,
-        "atoms": len(cells[1]),
-        "band_gap": float(gaps[1]),
-        "band_gap_ends": [float(gaps[0]), float(gaps[2])],
-        "band_gap_measured": float(experiment.gap(system, x)),
-        "between_ends": bool(between),
+        "scaled": disorder.mean_scores(means),
+        "disorder": options.disorder,
+        **results,
+        "first-principles": calculated,
     }
+
+
+def name(alloy: Alloy, rest: str) -> str:
+    """Name of a file, such as SiGe-disordered-curve.csv."""
+    return f"{''.join(alloy.system)}-disordered-{rest}"
+
+
+def title(alloy: Alloy, what: str) -> str:
+    """Title of a figure: the model's level of theory, and what is shown."""
+    return f"MEGNet{f', {alloy.fidelity}' if alloy.fidelity else ''}: {'-'.join(alloy.system)} {what}"
+
+
+def report_means(alloy: Alloy, points: pd.DataFrame, path: Path, volume: str) -> pd.DataFrame:
+    """Print and write the means over orderings."""
+    means = alloy.means(points)
+    write_table(means, path)
+    print(f"\nMean gap over orderings {volume} (eV)\n{means.to_string(index=False, float_format='{:.3f}'.format)}")
+    return means
+
+
+def report_curves(results: dict[str, Any]) -> None:
+    """Print how far the model's curve is from the measured one."""
+    if results["straight-line"] is None:
+        return
+    print("\nMean absolute deviation from the measured curve (eV)")
+    for representation, scores in results["curves"].items():
+        own, shifted = scores["mean_absolute_deviation"], scores["anchored"]["mean_absolute_deviation"]
+        print(f"{representation:>14} {own:7.3f}   anchored at both ends {shifted:.3f}")
+    line = results["straight-line"]["mean_absolute_deviation"]
+    print(f"{'straight line':>14} {'':7}   between the measured ends {line:.3f}")
+
+
+def report_composition(composition: Composition, cells: pd.DataFrame, alloy: Alloy) -> dict[str, Any]:
+    """Print the gap of this composition beside those of the two elements, represented twice, and return it."""
+    from bandgaps import disorder, experiment
+
+    a, b = alloy.system
+    formula = disorder.formula(composition)
+    rows = cells.set_index("formula").loc[[a, formula, b]]
+    shared = alloy.shared_sites(rows[alloy.x])
+    measured = experiment.gap(alloy.system, rows[alloy.x])
+    print(f"\n{'':>14} {'':>7} {'quasirandom cell':>18} {'shared site':>18} {'measured':>9}")
+    print(f"{'crystal':>14} {alloy.x:>7} {'gap ± sigma (eV)':>18} {'gap ± sigma (eV)':>18} {'gap (eV)':>9}")
+    for k, crystal in enumerate(rows.index):
+        pairs = [f"{table['band_gap'].iloc[k]:.3f} ± {table['band_gap_std'].iloc[k]:.3f}" for table in (rows, shared)]
+        print(f"{crystal:>14} {rows[alloy.x].iloc[k]:7.3f} {pairs[0]:>18} {pairs[1]:>18} {measured[k]:9.3f}")
+    found = {"quasirandom cell": between(rows), "shared site": between(shared)}
+    for representation, result in found.items():
+        where = "between" if result["between_ends"] else "outside"
+        print(f"{formula} lies {where} the predicted gaps of {a} and {b} as a {representation}")
+    own = {"formula": formula, "atoms": int(rows["n_atoms"].iloc[1]), "band_gap_measured": float(measured[1])}
+    return {**own, **found["quasirandom cell"], "shared_site": found["shared site"]}
+
+
+def between(rows: pd.DataFrame) -> dict[str, Any]:
+    """Of three rows, the gap of the middle one (eV), and whether it lies between the others'."""
+    first, gap, last = map(float, rows["band_gap"])
+    inside = min(first, last) <= gap <= max(first, last)
+    return {
+        "band_gap": gap,
+        "band_gap_std": float(rows["band_gap_std"].iloc[1]),
+        "band_gap_ends": [first, last],
+        "between_ends": inside,
+    }
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write the numbers behind a figure."""
+    from bandgaps.files import replacing
+
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 A disordered alloy is represented by the symmetry-distinct orderings of its two elements on the sites of the parent
 (Hart & Forcade, Phys. Rev. B 77, 224115), or, at one composition, by one cell whose site correlations are as near to
-those of a random alloy as the cell allows (Zunger et al., Phys. Rev. Lett. 65, 353).
+those of a random alloy as the cell allows (Zunger et al., Phys. Rev. Lett. 65, 353), or by sites that both share.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,12 @@ def diamond(element: str, lattice_constant: float) -> Structure:
 def scaled(structure: Structure, lattice_constant: float) -> Structure:
     """The same orderings of diamond sites at another cubic lattice constant (Å), eight atoms a cubic cell."""
     return structure.copy().scale_lattice(lattice_constant**3 / 8 * len(structure))
+
+
+def shared_site(parent: Structure, elements: tuple[str, str], fraction: float) -> Structure:
+    """The parent with both elements on every site, `fraction` of the second."""
+    parts = {element: part for element, part in zip(elements, (1 - fraction, fraction), strict=True) if part > 0}
+    return Structure(parent.lattice, [parts] * len(parent), parent.frac_coords)
 
 
 # ----------------------------------------------------------------------------------------------------------- orderings
@@ -212,20 +219,24 @@ def composition_means(points: pd.DataFrame, x: str) -> pd.DataFrame:
     """Mean gap of the orderings at each composition, each counted as often as there are labelings equivalent to it.
 
     Args:
-        points: columns `x`, `multiplicity` and `band_gap` (eV), one row an ordering.
+        points: columns `x`, `multiplicity`, `band_gap` and `band_gap_std` (eV), one row an ordering.
         x: name of the column with the composition.
 
     Returns:
         One row a composition, ascending: `x`, `orderings`, `band_gap` (weighted mean, eV), `band_gap_spread` (weighted
-        standard deviation over orderings, eV) and `band_gap_plain` (mean that counts each ordering once, eV).
+        standard deviation over orderings, eV), `band_gap_plain` (mean that counts each ordering once, eV) and
+        `band_gap_std` (weighted mean of sigma, eV: sigma of the mean if the errors of all orderings are one and the
+        same, which is the worst case and not far from the truth for crystals that are so much alike).
     """
     rows = []
     for fraction, group in points.groupby(x):
         weights, gaps = group["multiplicity"].to_numpy(float), group["band_gap"].to_numpy(float)
         mean = np.average(gaps, weights=weights)
         spread = np.sqrt(np.average((gaps - mean) ** 2, weights=weights))
-        rows.append((fraction, len(group), mean, spread, gaps.mean()))
-    return pd.DataFrame(rows, columns=[x, "orderings", "band_gap", "band_gap_spread", "band_gap_plain"])
+        sigma = np.average(group["band_gap_std"].to_numpy(float), weights=weights)
+        rows.append((fraction, len(group), mean, spread, gaps.mean(), sigma))
+    columns = [x, "orderings", "band_gap", "band_gap_spread", "band_gap_plain", "band_gap_std"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 # ---------------------------------------------------------------------------------------- orderings by way of pymatgen
@@ -325,16 +336,24 @@ def _quasirandom_size(atoms: int, basis: int) -> int:
 def _annealed(parent: Structure, elements: Sequence[str], cells: int, fraction: float, seed: int) -> Structure:
     import logging
 
-    from ase.build import find_optimal_cell_shape, make_supercell
+    from ase.build import make_supercell
     from icet import ClusterSpace
     from icet.tools.structure_generation import generate_sqs_from_supercells
     from pymatgen.io.ase import AseAtomsAdaptor
 
     logging.getLogger("icet").setLevel(logging.ERROR)
     primitive = AseAtomsAdaptor.get_atoms(parent, msonable=False)
-    supercell = make_supercell(primitive, find_optimal_cell_shape(primitive.cell, cells, "fcc"))
+    supercell = make_supercell(primitive, _compact_cell(parent.lattice, cells))
     length = (8 * parent.volume / len(parent)) ** (1 / 3)
     space = ClusterSpace(primitive, [length * cutoff for cutoff in _CORRELATION_CUTOFFS], list(elements))
     target = dict(zip(elements, (1 - fraction, fraction), strict=True))
     atoms = generate_sqs_from_supercells(space, [supercell], target, n_steps=4000, random_seed=seed)
     return AseAtomsAdaptor.get_structure(atoms)
+
+
+@lru_cache(maxsize=8)
+def _compact_cell(lattice: Lattice, cells: int) -> np.ndarray:
+    """The supercell of so many cells that is nearest to a primitive cell of the fcc lattice, an integer matrix."""
+    from ase.build import find_optimal_cell_shape
+
+    return find_optimal_cell_shape(lattice.matrix, cells, "fcc")

@@ -34,6 +34,7 @@ STYLE: dict[Any, Any] = {
     "pdf.fonttype": 42,  # text stays text
 }
 WIDE = (6.4, 4.2)  # inches
+TALL = (6.4, 5.0)
 SQUARE = (5.0, 5.0)
 
 
@@ -153,12 +154,93 @@ def orderings(
     a, b = system
     x = means[f"x_{b}"]
     with _figure(path, WIDE, points) as axes:
-        count = f"{len(points)} orderings"
-        axes.scatter(points[f"x_{b}"], points["band_gap"], s=7, color=GREY, alpha=0.45, linewidths=0, label=count)
+        _scatter_orderings(axes, points, f"x_{b}")
         low, high = means["band_gap"] - means["band_gap_spread"], means["band_gap"] + means["band_gap_spread"]
         axes.fill_between(x, low, high, color=BLUE, alpha=0.2, linewidth=0, label="± spread over orderings")
         axes.plot(x, means["band_gap"], color=BLUE, marker="o", markersize=3, label="mean over orderings")
         _measured(axes, system)
+        _alloy_axes(axes, a, b, label)
+
+
+def disorder(
+    path: Path | str,
+    points: pd.DataFrame,
+    means: pd.DataFrame,
+    curve: pd.DataFrame,
+    cells: pd.DataFrame,
+    system: experiment.System,
+    wide: float,
+    label: str,
+    computed: pd.DataFrame | None = None,
+) -> None:
+    """Gap of an alloy in every representation of its disorder, so that one sees whether they agree.
+
+    Args:
+        path: the PDF; the orderings go to its CSV.
+        points: of the orderings, columns `x_B` and `band_gap` (eV).
+        means: of the orderings, columns `x_B`, `band_gap` and `band_gap_std` (eV), one row a composition.
+        curve: with both elements on every site, columns `x_B`, `band_gap_shared_site` and its `_std` (eV).
+        cells: of the quasirandom structures, columns `x_B` and `band_gap` (eV).
+        system: the two elements (A, B); x is the fraction of B.
+        wide: how many sigma to each side make an interval of 95 %.
+        label: what the model is.
+        computed: gaps of orderings from first principles, columns `x_B`, `band_gap` (eV) and `level`, their name.
+    """
+    a, b = system
+    x = f"x_{b}"
+    with _figure(path, TALL, points) as axes:
+        _scatter_orderings(axes, points, x)
+        gap, std = means["band_gap"], means["band_gap_std"]
+        _band(axes, means[x], gap, wide * std, BLUE, "mean over orderings", marker="o", markersize=3)
+        mixed = cells[(cells[x] > 0) & (cells[x] < 1)]
+        style: dict[str, Any] = {
+            "marker": "D",
+            "markersize": 6,
+            "markerfacecolor": "white",
+            "markeredgecolor": BLUE,
+            "linestyle": "",
+        }
+        axes.plot(mixed[x], mixed["band_gap"], zorder=4, label="quasirandom structures", **style)
+        gap, std = curve["band_gap_shared_site"], curve["band_gap_shared_site_std"]
+        _band(axes, curve[x], gap, wide * std, GREEN, "site shared by both elements")
+        for level, rows in () if computed is None else computed.groupby("level"):
+            axes.scatter(rows[x], rows["band_gap"], s=24, marker="x", color="black", linewidth=1, zorder=5, label=level)
+        _measured(axes, system)
+        _alloy_axes(axes, a, b, label, below=True)
+
+
+def _scatter_orderings(axes: Axes, points: pd.DataFrame, x: str) -> None:
+    count = f"{len(points)} orderings"
+    axes.scatter(points[x], points["band_gap"], s=7, color=GREY, alpha=0.45, linewidths=0, label=count)
+
+
+def _band(axes: Axes, x: pd.Series, gap: pd.Series, reach: pd.Series, color: str, label: str, **style: Any) -> None:
+    """A curve, and as far as its uncertainty is known, the interval that holds 95 %."""
+    axes.plot(x, gap, color=color, label=label, **style)
+    if reach.notna().all():
+        low, high = np.maximum(gap - reach, 0), gap + reach
+        axes.fill_between(x, low, high, facecolor=color, alpha=0.10, linewidth=0, label="its 95 % interval")
+        for edge in (low, high):
+            axes.plot(x, edge, color=color, linewidth=0.7, linestyle=":")
+
+
+def anchored(path: Path | str, curve: pd.DataFrame, system: experiment.System, label: str) -> None:
+    """Curves of an alloy that were shifted so that their ends are the measured ones.
+
+    Args:
+        path: the PDF.
+        curve: from `disorder.anchored_curve`.
+        system: the two elements (A, B); x is the fraction of B.
+        label: what the model is.
+    """
+    a, b = system
+    x = curve[f"x_{b}"]
+    with _figure(path, WIDE, curve) as axes:
+        axes.plot(x, curve["band_gap_orderings_anchored"], color=BLUE, label="mean over orderings, anchored")
+        axes.plot(x, curve["band_gap_shared_site_anchored"], color=GREEN, label="shared site, anchored")
+        _measured(axes, system)
+        ends = curve["band_gap_measured"].iloc[[0, -1]]
+        axes.scatter([0, 1], ends, color=RED, zorder=3, clip_on=False, label="anchors: the measured ends")
         _alloy_axes(axes, a, b, label)
 
 
@@ -169,11 +251,14 @@ def _measured(axes: Axes, system: experiment.System) -> None:
         axes.plot(x, experiment.gap(system, x), color=RED, linestyle="--", label=f"measured ({citation})")
 
 
-def _alloy_axes(axes: Axes, a: str, b: str, label: str) -> None:
+def _alloy_axes(axes: Axes, a: str, b: str, label: str, below: bool = False) -> None:
+    """Labels, limits and the legend, which is above the curves or `below` the axes."""
     axes.set(xlabel=f"x in {a}$_{{1-x}}${b}$_x$", ylabel="band gap (eV)", xlim=(0, 1))
-    axes.set_ylim(min(0.0, axes.get_ylim()[0]), 1.35 * axes.get_ylim()[1])  # room for the legend above the curves
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(min(0.0, bottom), top if below else 1.35 * top)
     axes.set_title(label)
-    axes.legend(loc="upper center", ncols=2)
+    place: dict[str, Any] = {"bbox_to_anchor": (0.5, -0.13)} if below else {}
+    axes.legend(loc="upper center", ncols=2, **place)
 
 
 # -------------------------------------------------------------------------------------------------------------- output

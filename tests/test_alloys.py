@@ -102,11 +102,22 @@ def test_scaling_changes_only_the_volume() -> None:
 
 def test_means_count_labelings() -> None:
     points = pd.DataFrame({"x_Ge": [0.5, 0.5, 1.0], "multiplicity": [3, 1, 1], "band_gap": [1.0, 2.0, 0.7]})
+    points["band_gap_std"] = [0.1, 0.5, 0.3]
     means = alloys.composition_means(points, "x_Ge")
     assert means["x_Ge"].tolist() == [0.5, 1.0]
     assert means["band_gap"].tolist() == [1.25, 0.7]
     assert means["band_gap_plain"].tolist() == [1.5, 0.7]
     assert means["band_gap_spread"].tolist() == pytest.approx([np.sqrt(3) / 4, 0])
+    assert means["band_gap_std"].tolist() == pytest.approx([0.2, 0.3])
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.3, 1.0])
+def test_a_shared_site_has_the_composition(fraction: float) -> None:
+    crystal = alloys.shared_site(SILICON, SYSTEM, fraction)
+    assert crystal.composition.get_atomic_fraction("Ge") == pytest.approx(fraction)
+    assert crystal.is_ordered == (fraction in (0, 1))
+    np.testing.assert_array_equal(crystal.frac_coords, SILICON.frac_coords)
+    assert crystal.volume == pytest.approx(SILICON.volume)
 
 
 @pytest.mark.parametrize(("formula", "atoms"), [("Si49Ge51", 100), ("SiGe", 64), ("Si7Ge6", 78), ("Ge", 2)])
