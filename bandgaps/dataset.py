@@ -258,10 +258,10 @@ def target_values(table: pd.DataFrame, target: str, path: Path | str) -> np.ndar
     values = pd.to_numeric(table[target], errors="coerce").to_numpy(dtype=float)
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
-        first = table.iloc[bad[0]]
+        formula, found = table["formula"].iloc[bad[0]], table[target].tolist()[bad[0]]
         raise InputError(
             f"{path}: {bad.size} of {len(table)} rows have no number in column {target}, "
-            f"first row {bad[0]} ({first['formula']}: {first[target]!r}); drop them with query.py --drop-missing"
+            f"first row {bad[0]} ({formula}: {found!r}); drop them with query.py --drop-missing"
         )
     return values
 

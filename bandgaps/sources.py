@@ -138,9 +138,9 @@ def with_measured(source: Source, measured: Source) -> Source:
     gaps = pd.to_numeric(measured.table[column], errors="coerce")
     bad = np.flatnonzero(~(np.isfinite(gaps) & (gaps >= 0)))
     if bad.size:
-        row = measured.table.iloc[bad[0]]
+        row, formula, found = bad[0], measured.table["formula"].iloc[bad[0]], measured.table[column].tolist()[bad[0]]
         raise InputError(
-            f"{measured.name}: row {bad[0]} ({row['formula']}): {row[column]!r} in column {column} is no gap in eV; "
+            f"{measured.name}: row {row} ({formula}): {found!r} in column {column} is no gap in eV; "
             "correct or remove the row"
         )
     means = gaps.groupby(measured.table["formula"]).mean()
@@ -299,9 +299,10 @@ def _filter(table: pd.DataFrame, filters: Filters, name: str) -> tuple[pd.DataFr
 def _leave_out(table: pd.DataFrame, systems: Collection[str]) -> tuple[pd.DataFrame, list[Step]]:
     steps = []
     for system in systems:
-        kept = [not has_together(formula, system) for formula in table["formula"]]
+        kept = np.array([not has_together(formula, system) for formula in table["formula"]], dtype=bool)
         table = table[kept].reset_index(drop=True)
-        steps.append(Step(f"without {' and '.join(system.split('-'))} together", len(table)))
+        elements = system.split("-")
+        steps.append(Step(f"without {' and '.join(elements)}{' together' * (len(elements) > 1)}", len(table)))
     return table, steps
 
 

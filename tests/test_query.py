@@ -179,7 +179,7 @@ def test_table_and_its_account(tmp_path: Path) -> None:
 
 def test_table_of_calculated_and_measured_gaps(tmp_path: Path, environment: dict[str, str]) -> None:
     silicon = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.431), ["Si"], [[0.0] * 3])
-    rows = [(f"Li{n}O", energy, gap) for n in range(1, 41) for energy, gap in ((0.3, 0.0), (0.1, 1.5), (0.2, 0.0))]
+    rows = [(f"Li{n}O", energy, gap) for n in range(2, 42) for energy, gap in ((0.3, 0.0), (0.1, 1.5), (0.2, 0.0))]
     rows += [("Si", 0.0, 0.6), ("Si2", 0.1, 0.0), ("SiGe", 0.0, 0.4), ("SiGeO3", 0.0, 2.8), ("Ge", 0.0, 0.0)]
     table = pd.DataFrame(rows, columns=["formula", "energy_above_hull", "band_gap"])
     table["band_gap_hse"] = [1.1] * 30 + [None] * (len(rows) - 30)
@@ -195,12 +195,8 @@ def test_table_of_calculated_and_measured_gaps(tmp_path: Path, environment: dict
     found, meta = dataset.read(tmp_path / "out.json"), dataset.read_meta(tmp_path / "out.json")
     assert [step["rows"] for step in meta["steps"]] == [125, 123, 123, 123, 123]
     assert "\n 123  without Ge and Si together\n" in done.stdout
-    assert found["formula"].value_counts().to_dict() == {
-        **{f"Li{n}O": 3 for n in range(2, 41)},
-        "LiO": 3,
-        "Si": 2,
-        "Ge": 1,
-    }
+    expected = {**{f"Li{n}O": 3 for n in range(2, 42)}, "Si": 2, "Ge": 1}
+    assert found["formula"].value_counts().to_dict() == expected
     assert not found.drop_duplicates(["formula", "split"])["formula"].duplicated().any()
     by_formula = found.drop_duplicates("formula")["split"].value_counts()
     assert by_formula.to_dict() == {"train": 31, "validation": 3, "test": 8}
@@ -249,7 +245,7 @@ def test_full_disk_leaves_the_old_table(tmp_path: Path, environment: dict[str, s
         (
             ["--source", "file", "--input", "gaps.csv", "--leave-out", "Li", "O"],
             2,
-            "left after the step 'without Li tog",
+            "left after the step 'without Li'",
         ),
         (["--source", "file", "--input", "gaps.csv", "--train-on", "Qq"], 2, "--train-on Qq: "),
         (["--source", "sample", "--measured", "none.csv"], 2, "none.csv: no such file"),
