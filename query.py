@@ -33,58 +33,34 @@ if TYPE_CHECKING:
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line; exit with code 2 where it makes no sense."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--source",
-        choices=["auto", "mp", "sample", "file"],
-        default="auto",
-        help="the Materials Project (mp; key from MP_API_KEY or pymatgen's settings), the bundled sample, or a file; "
-        "auto takes mp where there is a key, else the sample (default: auto)",
+    add = parser.add_argument
+    source = (
+        "the Materials Project (mp; key from MP_API_KEY or pymatgen's settings), the bundled sample, or a file; "
+        "auto takes mp where there is a key, else the sample (default: auto)"
     )
-    parser.add_argument("--input", type=Path, help="the table (.json, .json.gz) or CSV for --source file")
-    parser.add_argument(
-        "--output", type=Path, default=Path("data/bandgaps.json.gz"), help="where to write (default: %(default)s)"
+    add("--source", choices=["auto", "mp", "sample", "file"], default="auto", help=source)
+    add("--input", type=Path, metavar="FILE", help="the table (.json, .json.gz) or CSV for --source file")
+    output = Path("data/bandgaps.json.gz")
+    add("--output", type=Path, default=output, metavar="FILE", help="where to write (default: %(default)s)")
+    add("--chemsys", default="", help="keep these chemical systems only: Si-Ge, Si-* or Si-Ge,Si,Ge")
+    leave_out = "drop materials that contain all of these elements: Si-Ge drops SiGe and SiGeO3, but neither Si nor Ge"
+    add("--leave-out", nargs="+", default=[], metavar="ELEMENTS", help=leave_out)
+    polymorphs = "of each formula the one of lowest energy, or all (default: %(default)s)"
+    add("--polymorphs", choices=["lowest", "all"], default="lowest", help=polymorphs)
+    measured = (
+        "measured gaps, eV: a CSV with the columns formula and band_gap; they become the column band_gap_experiment "
+        "of each formula's polymorph of lowest energy"
     )
-    parser.add_argument("--chemsys", default="", help="keep these chemical systems only: Si-Ge, Si-* or Si-Ge,Si,Ge")
-    parser.add_argument(
-        "--leave-out",
-        nargs="+",
-        default=[],
-        metavar="ELEMENTS",
-        help="drop materials that contain all of these elements: Si-Ge drops SiGe and SiGeO3, but neither Si nor Ge",
-    )
-    parser.add_argument(
-        "--polymorphs",
-        choices=["lowest", "all"],
-        default="lowest",
-        help="of each formula, the one of lowest energy or all (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--measured",
-        type=Path,
-        metavar="FILE",
-        help="measured gaps, eV: a CSV with the columns formula and band_gap; they become the column "
-        "band_gap_experiment of each formula's polymorph of lowest energy",
-    )
-    parser.add_argument("--target", default="band_gap", help="the column to predict later on (default: %(default)s)")
-    parser.add_argument(
-        "--max-energy-above-hull",
-        type=_energy,
-        metavar="E",
-        help="keep materials up to E eV/atom above the convex hull",
-    )
-    parser.add_argument(
-        "--seed", type=_seed, default=0, help="of the split in train, validation and test (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--train-on",
-        nargs="*",
-        default=["Si", "Ge"],
-        metavar="FORMULA",
-        help="materials that are never set aside for testing (default: Si Ge, between which the question is asked)",
-    )
-    parser.add_argument(
-        "--drop-missing", action="store_true", help="drop rows that have no number in the target column"
-    )
+    add("--measured", type=Path, metavar="FILE", help=measured)
+    target = "the column to predict later on (default: %(default)s); in a CSV it may be called target as well"
+    add("--target", default="band_gap", metavar="COLUMN", help=target)
+    hull = "keep materials up to E eV/atom above the convex hull"
+    add("--max-energy-above-hull", type=_energy, metavar="E", help=hull)
+    seed = "of the split in train, validation and test (default: %(default)s)"
+    add("--seed", type=_seed, default=0, help=seed)
+    train_on = "materials never set aside for testing (default: Si Ge, between which the question is asked)"
+    add("--train-on", nargs="*", default=["Si", "Ge"], metavar="FORMULA", help=train_on)
+    add("--drop-missing", action="store_true", help="drop rows that have no number in the target column")
     return parser.parse_args(arguments)
 
 
