@@ -204,7 +204,7 @@ def train(options: argparse.Namespace) -> None:
         "target": target,
         "unit": "eV",
         "trained_on": {"table": options.data.name, "sha256": sha256(options.data), "rows": len(fitted.targets)},
-        "account": dataset.read_meta(options.data),
+        "account": {key: value for key, value in dataset.read_meta(options.data).items() if key != "input"},
         "training": asdict(settings),
         "validation_mae": min(row["validation_mae"] for row in history),
         **models.provenance(("keras", "numpy")),
