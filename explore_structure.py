@@ -172,13 +172,20 @@ def draw_curves(
         )
     results = disorder.results(curve, alloy.wide)
     report_curves(results)
-    calculated = None if computed is None else disorder.mean_scores(alloy.means(computed))
     return {
         "scaled": disorder.mean_scores(means),
         "disorder": options.disorder,
         **results,
-        "first-principles": calculated,
+        "first-principles": None if computed is None else first_principles_scores(alloy, computed),
     }
+
+
+def first_principles_scores(alloy: Alloy, computed: pd.DataFrame) -> dict[str, Any]:
+    """How far calculated gaps are from the measured curve (eV), which no model that learns such gaps can mend."""
+    from bandgaps import disorder
+
+    scores = disorder.mean_scores(alloy.means(computed))
+    return {"level": computed["level"].iloc[0], "orderings": len(computed), **scores}
 
 
 def name(alloy: Alloy, rest: str) -> str:

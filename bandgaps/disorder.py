@@ -129,11 +129,10 @@ class Alloy:
             One row for each of `FRACTIONS`: x_B, band_gap, band_gap_std, band_gap_measured (NaN where no measurement is
             known), and gap and sigma in both representations, eV.
         """
-        shared, columns = self.shared_sites(FRACTIONS), {}
-        for name in ("band_gap", "band_gap_std"):
-            suffix = name.removeprefix("band_gap")
-            columns["band_gap_shared_site" + suffix] = shared[name].to_numpy()
-            columns["band_gap_orderings" + suffix] = np.interp(FRACTIONS, means[self.x], means[name])
+        columns = {}
+        for name, table in zip(REPRESENTATIONS.values(), (self.shared_sites(FRACTIONS), means), strict=True):
+            for suffix in ("", "_std"):
+                columns[name + suffix] = np.interp(FRACTIONS, table[self.x], table[f"band_gap{suffix}"])
         chosen = REPRESENTATIONS[representation]
         own = {"band_gap": columns[chosen], "band_gap_std": columns[chosen + "_std"]}
         measured = experiment.gap(self.system, FRACTIONS)

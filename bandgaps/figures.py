@@ -204,7 +204,9 @@ def disorder(
         gap, std = curve["band_gap_shared_site"], curve["band_gap_shared_site_std"]
         _band(axes, curve[x], gap, wide * std, GREEN, "site shared by both elements")
         for level, rows in () if computed is None else computed.groupby("level"):
-            axes.scatter(rows[x], rows["band_gap"], s=24, marker="x", color="black", linewidth=1, zorder=5, label=level)
+            axes.scatter(
+                rows[x], rows["band_gap"], s=20, marker="x", color="black", linewidth=0.9, zorder=5, label=level
+            )
         _measured(axes, system)
         _alloy_axes(axes, a, b, label, below=True)
 

@@ -10,7 +10,7 @@ import pytest
 from helpers import SHARED, Result, Script, assert_failed, needs_shared, run_script
 from pdf import colours, rgb, words
 
-from bandgaps import alloys, experiment, figures, graphs, megnet
+from bandgaps import alloys, experiment, figures, first_principles, graphs, megnet
 from bandgaps.calibration import Calibration
 
 WEIGHTS = SHARED / "megnet-weights"
@@ -106,8 +106,8 @@ def test_the_figure_says_what_it_shows(explored: tuple[Path, Result], name: str,
 def test_the_curve_covers_the_whole_range(explored: tuple[Path, Result]) -> None:
     curve = pd.read_csv(explored[0] / "figures" / "SiGe-disordered-curve.csv")
     assert curve.columns.tolist() == [
-        "x_Ge", "band_gap", "band_gap_std", "band_gap_measured", "band_gap_shared_site", "band_gap_orderings",
-        "band_gap_shared_site_std", "band_gap_orderings_std",
+        "x_Ge", "band_gap", "band_gap_std", "band_gap_measured", "band_gap_shared_site", "band_gap_shared_site_std",
+        "band_gap_orderings", "band_gap_orderings_std",
     ]  # fmt: skip
     np.testing.assert_allclose(curve["x_Ge"], np.arange(101) / 100)
     x = curve["x_Ge"]
@@ -179,6 +179,10 @@ def test_another_level_of_theory_and_an_anchored_curve(explored: tuple[Path, Res
     assert "MEGNet, pbe" in text
     assert "calculated orderings (PBE)" in text
     assert "anchored" not in text
+    table = first_principles.gaps(("Si", "Ge"), "pbe")
+    assert table is not None
+    assert found["first-principles"]["orderings"] == len(table)
+    assert found["first-principles"]["last"] == pytest.approx(table["band_gap"][table["x_Ge"] == 1].item())
 
     own = pd.read_csv(folder / "pbe" / "SiGe-disordered-curve.csv")
     silicon = graphs.build([alloys.diamond("Si", 5.431)], 4.0)
@@ -253,4 +257,3 @@ def test_published_models_of_disordered_crystals_reach_what_is_known_of_them(tmp
     scores = metrics(tmp_path)["curves"]["shared-site"]
     assert [scores[x] for x in ("0", "0.5", "1")] == pytest.approx([1.24, 0.92, 0.52], abs=0.01)
     assert scores["mean_absolute_deviation"] == pytest.approx(0.13, abs=0.005)
-    assert scores["between_ends"]
