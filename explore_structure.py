@@ -75,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
     limit = "largest cell of the orderings, in atoms (%(default)s; 14 takes longer)"
     add("--max-atoms", type=int, default=10, help=limit)
     add("--composition", nargs="+", metavar="FORMULA", help="print the gap (eV) of these formulas, represented twice")
-    add("--disorder", choices=REPRESENTATIONS, default="shared-site", help="what is the model's curve (%(default)s)")
+    add("--disorder", choices=REPRESENTATIONS, default="orderings", help="what is the model's curve (%(default)s)")
     add("--anchor", action="store_true", help="also shift the curve linearly, so that its ends are the measured ones")
     enumerators = ("built-in", "pymatgen")
     add("--enumerator", choices=enumerators, default="built-in", help="pymatgen needs enumlib (%(default)s)")

@@ -120,8 +120,10 @@ def test_the_curve_covers_the_whole_range(explored: tuple[Path, Result]) -> None
     ]
     gaps, std = model.predict(graphs.build(shared, 4.0), "experiment")
     rows = curve.iloc[[0, 30, 51, 100]]
-    np.testing.assert_allclose(rows["band_gap"], gaps, atol=1e-4)
-    np.testing.assert_allclose(rows["band_gap_std"], std, atol=1e-4)
+    np.testing.assert_allclose(rows["band_gap_shared_site"], gaps, atol=1e-4)
+    np.testing.assert_allclose(rows["band_gap_shared_site_std"], std, atol=1e-4)
+    np.testing.assert_allclose(curve["band_gap"], curve["band_gap_orderings"])
+    np.testing.assert_allclose(curve["band_gap_std"], curve["band_gap_orderings_std"])
     means = pd.read_csv(explored[0] / "figures" / f"SiGe-{NAMES[1]}-means.csv").set_index("x_Ge")
     np.testing.assert_allclose(
         curve["band_gap_orderings"].iloc[[0, 50, 100]], means["band_gap"].loc[[0, 0.5, 1]], atol=1e-4
@@ -131,7 +133,7 @@ def test_the_curve_covers_the_whole_range(explored: tuple[Path, Result]) -> None
 def test_the_metrics_are_those_of_the_curve(explored: tuple[Path, Result]) -> None:
     found = metrics(explored[0])
     curve = pd.read_csv(explored[0] / "figures" / "SiGe-disordered-curve.csv")
-    assert (found["fidelity"], found["disorder"]) == ("experiment", "shared-site")
+    assert (found["fidelity"], found["disorder"]) == ("experiment", "orderings")
     assert "level of theory: experiment" in explored[1].stdout
     for name, column in (("shared-site", "band_gap_shared_site"), ("orderings", "band_gap_orderings")):
         scores, off = found["curves"][name], (curve[column] - curve["band_gap_measured"]).abs()
@@ -162,19 +164,19 @@ def test_the_composition_is_printed_beside_its_ends(explored: tuple[Path, Result
         low, high = sorted(way["band_gap_ends"])
         assert way["between_ends"] == (low <= way["band_gap"] <= high)
     curve = pd.read_csv(folder / "figures" / "SiGe-disordered-curve.csv")
-    assert found["shared_site"]["band_gap"] == pytest.approx(curve["band_gap"].iloc[51], abs=1e-4)
+    assert found["shared_site"]["band_gap"] == pytest.approx(curve["band_gap_shared_site"].iloc[51], abs=1e-4)
 
 
 def test_another_level_of_theory_and_an_anchored_curve(explored: tuple[Path, Result]) -> None:
     folder, _ = explored
     assert not list((folder / "figures").glob("*anchored*"))
     assert "calculated orderings (GLLB-SC)" in words(folder / "figures" / f"SiGe-{NAMES[1]}.pdf")
-    arguments = ("--fidelity", "pbe", "--anchor", "--disorder", "orderings", "--max-atoms", 4)
+    arguments = ("--fidelity", "pbe", "--anchor", "--disorder", "shared-site", "--max-atoms", 4)
     result = run_script("explore_structure.py", *arguments, "--figures", "pbe", "--metrics", "pbe", cwd=folder)
     assert result.returncode == 0, result.stderr
     assert "level of theory: pbe" in result.stdout
     found = json.loads((folder / "pbe" / "alloy.json").read_text())
-    assert (found["fidelity"], found["disorder"]) == ("pbe", "orderings")
+    assert (found["fidelity"], found["disorder"]) == ("pbe", "shared-site")
     text = words(folder / "pbe" / f"SiGe-{NAMES[1]}.pdf")
     assert "MEGNet, pbe" in text
     assert "calculated orderings (PBE)" in text
@@ -187,7 +189,7 @@ def test_another_level_of_theory_and_an_anchored_curve(explored: tuple[Path, Res
     own = pd.read_csv(folder / "pbe" / "SiGe-disordered-curve.csv")
     silicon = graphs.build([alloys.diamond("Si", 5.431)], 4.0)
     assert own["band_gap"][0] == pytest.approx(some_model().predict(silicon, "pbe")[0][0], abs=1e-4)
-    np.testing.assert_array_equal(own["band_gap"], own["band_gap_orderings"])
+    np.testing.assert_array_equal(own["band_gap"], own["band_gap_shared_site"])
     shifted = pd.read_csv(folder / "pbe" / "SiGe-disordered-curve-anchored.csv")
     assert "band_gap" not in shifted
     assert shifted["band_gap_anchored"].iloc[[0, -1]].tolist() == pytest.approx([1.155, 0.740])
@@ -197,7 +199,7 @@ def test_another_level_of_theory_and_an_anchored_curve(explored: tuple[Path, Res
     for expected in ("curve, anchored", "shared site, anchored", "mean over orderings, anchored"):
         assert expected in text
     off = (shifted["band_gap_anchored"] - shifted["band_gap_measured"]).abs().mean()
-    assert found["curves"]["orderings"]["anchored"]["mean_absolute_deviation"] == pytest.approx(off, abs=1e-5)
+    assert found["curves"]["shared-site"]["anchored"]["mean_absolute_deviation"] == pytest.approx(off, abs=1e-5)
 
 
 def test_another_alloy(explored: tuple[Path, Result]) -> None:
