@@ -119,7 +119,7 @@ def read(path: Path, options: argparse.Namespace) -> tuple[pd.DataFrame, str]:
     dataset.require_columns(table, ["structure", target], path)
     table = table.assign(**{target: dataset.target_values(table, target, path)})
     if "split" not in table:
-        table = table.assign(split=dataset.split(dataset.is_metal(table, target), seed=0))
+        table = table.assign(split=dataset.split_formulas(table, dataset.is_metal(table, target), seed=0))
     return table, target
 
 

@@ -419,7 +419,14 @@ def _identity(train: Rows, validation: Rows, settings: Hyperparameters, training
     digest = hashlib.sha256()
     for rows in (train, validation):
         graphs = rows.graphs
-        arrays = (graphs.atomic_numbers, graphs.distances, graphs.first, graphs.second, graphs.atom_offsets)
+        arrays = (
+            graphs.atomic_numbers,
+            graphs.distances,
+            graphs.first,
+            graphs.second,
+            graphs.atom_offsets,
+            graphs.mixtures,
+        )
         optional = (np.zeros(0) if array is None else array for array in (rows.companion, rows.passes))
         for array in (*arrays, rows.targets, rows.levels, *optional):
             digest.update(np.ascontiguousarray(array).tobytes())
