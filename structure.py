@@ -68,6 +68,11 @@ def parser() -> argparse.ArgumentParser:
         choices=FIDELITIES,
         help="learn these levels of theory together (columns band_gap, …)",
     )
+    add(
+        "--start",
+        metavar="NAME|PATH",
+        help="begin with the weights of this model, to go on with other rows or settings",
+    )
     add("--restart", action="store_true", help="begin training anew, whatever an interrupted run has left")
     add("--epochs", type=_natural, help="passes over the training rows, at most (60; 20 to 60 for small tables)")
     add("--batch-size", type=_natural, help="crystals a step (64; 32 for small tables)")
@@ -193,9 +198,11 @@ def train(options: argparse.Namespace) -> None:
     architecture = megnet.Hyperparameters(
         cutoff=options.cutoff, last_center=options.cutoff + 1, fidelities=tuple(options.fidelities or ())
     )
-    model, history = training.fit(
-        fitted, validated, architecture, settings, members, checkpoints, devices=options.devices, jobs=options.jobs
-    )
+    start = megnet.load(options.start, options.published) if options.start else None
+    if start:
+        architecture = replace(start.hyperparameters, cutoff=options.cutoff)
+    means: dict[str, Any] = {"devices": options.devices, "jobs": options.jobs, "start": start}
+    model, history = training.fit(fitted, validated, architecture, settings, members, checkpoints, **means)
     levels = evaluation.levels(model, table, target, None)
     calibrations = evaluation.calibrated(model, parts["validation"], built["validation"], levels)
     seen = np.unique(table.loc[table["split"] != "test", "formula"].to_numpy(dtype=str))
@@ -206,6 +213,7 @@ def train(options: argparse.Namespace) -> None:
         "trained_on": {"table": options.data.name, "sha256": sha256(options.data), "rows": len(fitted.targets)},
         "account": {key: value for key, value in dataset.read_meta(options.data).items() if key != "input"},
         "training": asdict(settings),
+        "start": Path(options.start).name if options.start else None,
         "validation_mae": min(row["validation_mae"] for row in history),
         **models.provenance(("keras", "numpy")),
     }

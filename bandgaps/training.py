@@ -95,6 +95,7 @@ def fit(
     report: Callable[[str], None] = print,
     devices: int | None = None,
     jobs: int = 1,
+    start: Model | None = None,
 ) -> tuple[Model, History]:
     """Train an ensemble; of each member the weights with the lowest validation error are kept.
 
@@ -109,10 +110,12 @@ def fit(
         report: takes a line of progress an epoch, but at most one in a few seconds.
         devices: how many GPUs, or else logical CPUs, share each batch; by default all GPUs there are.
         jobs: how many processes share the members; where it is more than one they print their progress themselves.
+        start: a model of this architecture, at any cutoff, whose members the training begins with, instead of random
+            weights.
 
     Raises:
-        InputError: no rows, an element the model has no embedding for, checkpoints of another training, or fewer
-            devices than asked for.
+        InputError: no rows, an element the model has no embedding for, checkpoints of another training, fewer
+            devices than asked for, or a start of another architecture or with too few members.
         RunError: the loss is no longer a number.
     """
     for name, rows in (("training", train), ("validation", validation)):
@@ -122,10 +125,18 @@ def fit(
     mean, std = float(train.targets.mean()), float(train.targets.std()) or 1.0
     if train.companion is not None:
         settings = replace(settings, properties=2)
+    if start:
+        mean, std = start.mean, start.std
+        if replace(start.hyperparameters, cutoff=settings.cutoff) != settings or len(start.members) < members:
+            raise InputError(
+                "--start: a model of another architecture or other levels of theory, or of fewer members; name another"
+            )
     folder = Path(checkpoints) if checkpoints is not None else None
     if folder:
-        _claim(folder, _identity(train, validation, settings, training))
-    whole = _Task(train, validation, settings, training, mean, std, tuple(range(members)), members, folder, devices)
+        _claim(folder, _identity(train, validation, settings, training, start))
+    whole = _Task(
+        train, validation, settings, training, mean, std, tuple(range(members)), members, folder, devices, start
+    )
     results = whole.run(report) if jobs == 1 else _in_processes(whole, jobs)
     weights, histories = zip(*results, strict=True)
     history = [row for each in histories for row in each]
@@ -146,6 +157,7 @@ class _Task:
     total: int  # members of the ensemble
     folder: Path | None
     devices: int | None
+    start: Model | None
 
     def run(self, report: Callable[[str], None]) -> list[tuple[dict[str, np.ndarray], History]]:
         """The weights and the history of each member."""
@@ -156,7 +168,7 @@ class _Task:
     def _train(
         self, trainer: _Trainer, member: int, clock: _Clock, report: Callable[[str], None]
     ) -> tuple[dict[str, np.ndarray], History]:
-        trainer.begin(member)
+        trainer.begin(member, self.start.members[member] if self.start else None)
         checkpoint = self.folder / f"member-{member}.npz" if self.folder else None
         if checkpoint and checkpoint.exists():
             trainer.restore(checkpoint)
@@ -246,11 +258,12 @@ class _Trainer:
         self.step = _compiled_step(self.vector, self.optimizer, settings, training, self.lowest, self.strategy)
         self.begin(0)
 
-    def begin(self, member: int) -> None:
-        """Set all back to the state before the first epoch of a member."""
+    def begin(self, member: int, weights: dict[str, np.ndarray] | None = None) -> None:
+        """Set all back to the state before the first epoch of a member, its weights random or given."""
         generator = np.random.default_rng([self.training.seed, member])
-        shapes = self.settings.weight_shapes().items()
-        self.vector.assign(np.concatenate([_initial(name, shape, generator).ravel() for name, shape in shapes]))
+        shapes = self.settings.weight_shapes()
+        initial = weights or {name: _initial(name, shape, generator) for name, shape in shapes.items()}
+        self.vector.assign(np.concatenate([np.ravel(initial[name]) for name in shapes]))
         for variable in self.optimizer.variables:
             variable.assign(np.zeros(variable.shape))
         self.member = member
@@ -414,9 +427,14 @@ def _slices(order: np.ndarray, size: int) -> Iterator[np.ndarray]:
         yield order[start : start + size]
 
 
-def _identity(train: Rows, validation: Rows, settings: Hyperparameters, training: Training) -> dict[str, Any]:
+def _identity(
+    train: Rows, validation: Rows, settings: Hyperparameters, training: Training, start: Model | None
+) -> dict[str, Any]:
     """What has to be the same for a training to go on from a checkpoint, as JSON has it."""
     digest = hashlib.sha256()
+    for weights in start.members if start else ():
+        for array in weights.values():
+            digest.update(array.tobytes())
     for rows in (train, validation):
         graphs = rows.graphs
         arrays = (

@@ -92,6 +92,19 @@ def test_predicting_less_than_nothing_costs_nothing() -> None:
     assert np.mean(np.abs(predicted - metals.targets)) == pytest.approx(best, abs=1e-4)
 
 
+def test_a_training_begins_with_the_weights_of_another_model() -> None:
+    fitted, validated = part(0, 30), part(30, 40)
+    model, history = training.fit(fitted, validated, SMALL, replace(QUICK, epochs=40, patience=40), 2, None, silent)
+    settings = replace(QUICK, epochs=1, learning_rate=1e-6)
+    same, again = training.fit(fitted, validated, SMALL, settings, 2, None, silent, start=model)
+    best = [min(row["validation_mae"] for row in history if row["member"] == member) for member in (0, 1)]
+    assert [row["validation_mae"] for row in again] == pytest.approx(best, abs=2e-3)
+    np.testing.assert_allclose(same.predict(rows().graphs)[0], model.predict(rows().graphs)[0], atol=5e-3)
+    for other, members in ((replace(SMALL, blocks=2), 2), (SMALL, 3)):
+        with pytest.raises(InputError, match="--start: a model of another architecture"):
+            training.fit(fitted, validated, other, settings, members, None, silent, start=model)
+
+
 def test_training_stops_when_validation_gets_no_better() -> None:
     settings = replace(QUICK, epochs=50, patience=2, loss="huber")
     opposite = Rows(part(0, 10).graphs, -3 * part(0, 10).targets)
