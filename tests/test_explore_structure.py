@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -7,11 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import SHARED, Result, Script, assert_failed, needs_shared, run_script
+from helpers import SHARED, Result, assert_failed, needs_shared, run_script
 from pdf import colours, rgb, words
 
+import explore_structure
 from bandgaps import alloys, experiment, figures, first_principles, graphs, megnet
 from bandgaps.calibration import Calibration
+from bandgaps.errors import InputError
 
 WEIGHTS = SHARED / "megnet-weights"
 PUBLISHED = WEIGHTS / "mp-2018.6.1" / "band_gap_regression.hdf5"
@@ -42,6 +46,14 @@ def explored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     result = run_script("explore_structure.py", "--max-atoms", 6, "--composition", "Si49Ge51", cwd=folder)
     assert result.returncode == 0, result.stderr
     return folder, result
+
+
+def run_here(folder: Path, *arguments: object) -> str:
+    """Run the script in this process, which has loaded TensorFlow already, in a folder; returns what it printed."""
+    printed = io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
+        explore_structure.main([str(argument) for argument in arguments])
+    return printed.getvalue()
 
 
 def metrics(folder: Path) -> dict[str, Any]:
@@ -172,9 +184,7 @@ def test_another_level_of_theory_and_an_anchored_curve(explored: tuple[Path, Res
     assert not list((folder / "figures").glob("*anchored*"))
     assert "calculated orderings (GLLB-SC)" in words(folder / "figures" / f"SiGe-{NAMES[1]}.pdf")
     arguments = ("--fidelity", "pbe", "--anchor", "--disorder", "shared-site", "--max-atoms", 4)
-    result = run_script("explore_structure.py", *arguments, "--figures", "pbe", "--metrics", "pbe", cwd=folder)
-    assert result.returncode == 0, result.stderr
-    assert "level of theory: pbe" in result.stdout
+    assert "level of theory: pbe" in run_here(folder, *arguments, "--figures", "pbe", "--metrics", "pbe")
     found = json.loads((folder / "pbe" / "alloy.json").read_text())
     assert (found["fidelity"], found["disorder"]) == ("pbe", "shared-site")
     text = words(folder / "pbe" / f"SiGe-{NAMES[1]}.pdf")
@@ -206,8 +216,7 @@ def test_another_alloy(explored: tuple[Path, Result]) -> None:
     """Of which no gap was measured, by a model that knows one level of theory."""
     where = ("--figures", "other", "--metrics", "other")
     arguments = ("--system", "Ge-Sn", "--max-atoms", 2, "--model", "single", *where)
-    result = run_script("explore_structure.py", *arguments, cwd=explored[0])
-    assert result.returncode == 0, result.stderr
+    run_here(explored[0], *arguments)
     table = pd.read_csv(explored[0] / "other" / "GeSn-disordered-structures-scaled.csv")
     assert table.columns[0] == "x_Sn"
     for name in NAMES:
@@ -235,14 +244,14 @@ def test_what_cannot_be_done_is_named(explored: tuple[Path, Result], arguments: 
     assert_failed(result, 2, *wanted)
 
 
-def test_without_a_model_the_way_to_one_is_named(script: Script) -> None:
-    assert_failed(script("explore_structure.py"), 2, "megnet-multifidelity", "structure.py")
+def test_without_a_model_the_way_to_one_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"megnet-multifidelity: no such .*structure\.py"):
+        run_here(tmp_path, "--max-atoms", 2)
 
 
 @needs_shared
 def test_published_weights_draw_the_v_that_the_original_found(tmp_path: Path) -> None:
-    result = run_script("explore_structure.py", "--model", PUBLISHED, cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
+    run_here(tmp_path, "--model", PUBLISHED)
     expected = {"unscaled": (0.98, 0.53, 0.91, 0.30), "scaled": (0.98, 0.51, 0.05, 0.38)}
     for name, (silicon, middle, germanium, deviation) in expected.items():
         means = pd.read_csv(tmp_path / "figures" / f"SiGe-{NAMES[name == 'scaled']}-means.csv").set_index("x_Ge")
@@ -254,8 +263,7 @@ def test_published_weights_draw_the_v_that_the_original_found(tmp_path: Path) ->
 @needs_shared
 def test_published_models_of_disordered_crystals_reach_what_is_known_of_them(tmp_path: Path) -> None:
     model = WEIGHTS / "mf_2020" / "pbe_gllb_hse_exp_disorder"
-    result = run_script("explore_structure.py", "--model", model, "--max-atoms", 2, cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
+    run_here(tmp_path, "--model", model, "--max-atoms", 2)
     scores = metrics(tmp_path)["curves"]["shared-site"]
     assert [scores[x] for x in ("0", "0.5", "1")] == pytest.approx([1.24, 0.92, 0.52], abs=0.01)
     assert scores["mean_absolute_deviation"] == pytest.approx(0.13, abs=0.005)

@@ -214,7 +214,7 @@ def levels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     split = np.where(rows.index % 5 == 0, "test", np.where(rows.index % 5 == 1, "validation", "train"))
     rows = rows.assign(band_gap_experiment=measured, formation_energy_per_atom=energy, split=split)
     dataset.write(rows, folder / "table.json.gz")
-    flags = ["--members", "2", "--jobs", "2", "--epochs", "60", "--batch-size", "16", "--learning-rate", "0.003"]
+    flags = ["--members", "2", "--epochs", "60", "--batch-size", "16", "--learning-rate", "0.003"]
     run(folder, "--data", "table.json.gz", "--fidelities", "pbe", "experiment", *flags)
     return folder
 
