@@ -76,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
     add("--restart", action="store_true", help="begin training anew, whatever an interrupted run has left")
     add("--epochs", type=_natural, help="passes over the training rows, at most (60; 20 to 60 for small tables)")
     add("--batch-size", type=_natural, help="crystals a step (64; 32 for small tables)")
-    add("--learning-rate", type=_positive, help="of Adam at the start (0.001; 0.002 for small tables)")
+    add("--learning-rate", type=_positive, help="of Adam at its highest (0.001; 0.002 for small tables)")
     add("--patience", type=_natural, help="stop after so many epochs without progress (a third of --epochs)")
     add("--members", type=_natural, help="networks in the ensemble; their spread is the sigma (1; 3 for small tables)")
     add("--jobs", type=_natural, default=1, help="processes that share the members (%(default)s)")
@@ -184,7 +184,7 @@ def train(options: argparse.Namespace) -> None:
     columns = [COLUMNS[level] for level in options.fidelities] if options.fidelities else [target]
     dataset.require_columns(table, columns, options.data)
     parts = {part: table[table["split"] == part] for part in ("train", "validation", "test")}
-    built = {part: graphs_of(rows, options.data, options.cutoff) for part, rows in parts.items()}
+    built = {part: graphs_of(parts[part], options.data, options.cutoff) for part in ("train", "validation")}
     fitted, validated = (targets_of(parts[part], built[part], columns, options) for part in ("train", "validation"))
     settings, members = how_to_train(len(fitted.targets), columns[0], options)
     output = model_folder(options, target)

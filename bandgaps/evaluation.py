@@ -27,6 +27,11 @@ class Predictions:
     metal: np.ndarray
     seen: np.ndarray  # whether the model was trained or stopped on the formula
 
+    @property
+    def with_gap(self) -> np.ndarray:
+        """In which rows the model sees a gap, shape (rows,)."""
+        return self.predicted > self.lowest
+
     def scores(self) -> dict[str, Any]:
         """Errors on the rows with a gap and on all, on formulas never seen, and the share of rows held by sigma (eV).
 
@@ -38,10 +43,9 @@ class Predictions:
         if self.seen.any():
             result["unseen"] = self._errors(~self.seen)
         if np.isfinite(self.std).all() and len(self.actual):
-            with_gap = self.predicted > self.lowest
-            result["predicted-non-metals"] = {"n": int(with_gap.sum())}
+            result["predicted-non-metals"] = {"n": int(self.with_gap.sum())}
             for share, k in (("within_68", 1.0), ("within_95", self.wide)):
-                for name, part in {**self._parts(everything), "predicted-non-metals": with_gap}.items():
+                for name, part in {**self._parts(everything), "predicted-non-metals": self.with_gap}.items():
                     result[name][share] = self._covered(part, k)
         return result
 
@@ -109,16 +113,14 @@ def calibrated(
     Only rows in which the model sees a gap count (see `Predictions.scores`). Levels with too few rows get the
     calibration of all rows together; where even those are too few there is none.
     """
-    found: dict[str, calibration.Calibration] = {}
-    errors = {}
-    for level, column in columns.items():
-        rows, _, actual = known_values(table, [column])
-        predicted, spread = model.predict(graphs.select(rows), level)
-        with_gap = predicted > (-np.inf if model.lowest is None else model.lowest)
-        errors[level or ""] = (predicted - actual)[with_gap], np.nan_to_num(spread)[with_gap]
+    errors = {
+        level or "": ((each.predicted - each.actual)[each.with_gap], np.nan_to_num(each.std)[each.with_gap])
+        for level, each in predictions(model, table, graphs, columns).items()
+    }
     together = tuple(np.concatenate(parts) for parts in zip(*errors.values(), strict=True))
     if len(together[0]) < calibration.FEWEST:
         return {}
-    for level, pair in errors.items():
-        found[level] = calibration.fit(*(pair if len(pair[0]) >= calibration.FEWEST else together))
-    return found
+    return {
+        level: calibration.fit(*(pair if len(pair[0]) >= calibration.FEWEST else together))
+        for level, pair in errors.items()
+    }
