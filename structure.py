@@ -68,11 +68,6 @@ def parser() -> argparse.ArgumentParser:
         choices=FIDELITIES,
         help="learn these levels of theory together (columns band_gap, …)",
     )
-    add(
-        "--start",
-        metavar="NAME|PATH",
-        help="begin with the weights of this model, to go on with other rows or settings",
-    )
     add("--restart", action="store_true", help="begin training anew, whatever an interrupted run has left")
     add("--epochs", type=_natural, help="passes over the training rows, at most (60; 20 to 60 for small tables)")
     add("--batch-size", type=_natural, help="crystals a step (64; 32 for small tables)")
@@ -122,7 +117,8 @@ def read(path: Path, options: argparse.Namespace) -> tuple[pd.DataFrame, str]:
     table = dataset.read_records(path)
     target = options.target or dataset.read_meta(path).get("target", "band_gap")
     dataset.require_columns(table, ["structure", target], path)
-    table = table.assign(**{target: dataset.target_values(table, target, path)})
+    if not options.fidelities:  # of several levels of theory, each row has some
+        table = table.assign(**{target: dataset.target_values(table, target, path)})
     if "split" not in table:
         table = table.assign(split=dataset.split_formulas(table, dataset.is_metal(table, target), seed=0))
     return table, target
@@ -138,15 +134,17 @@ def graphs_of(rows: pd.DataFrame, path: Path, cutoff: float) -> Graphs:
 
 def targets_of(rows: pd.DataFrame, built: Graphs, columns: Sequence[str], options: argparse.Namespace) -> Rows:
     """Every gap known of rows, each with its graph and its level of theory, and how the rows are passed in training."""
-    from bandgaps.fidelities import known_values, passes
+    from bandgaps.fidelities import known_values, passes, shrinkage
     from bandgaps.graphs import merged
     from bandgaps.training import Rows
 
     row, level, value = known_values(rows, columns)
     chosen = merged(built).select(row)
     companion = rows[COMPANION].to_numpy(dtype=float)[row] if has_companion(rows, columns) else None
-    often = passes(options.fidelities, level, value, chosen.bond_counts) if options.fidelities else None
-    return Rows(chosen, value, level, companion, often)
+    if not options.fidelities:
+        return Rows(chosen, value, level, companion)
+    often = passes(options.fidelities, level, value, chosen.bond_counts)
+    return Rows(chosen, value, level, companion, often, shrinkage(options.fidelities, level))
 
 
 def has_companion(rows: pd.DataFrame, columns: Sequence[str]) -> bool:
@@ -198,11 +196,16 @@ def train(options: argparse.Namespace) -> None:
     architecture = megnet.Hyperparameters(
         cutoff=options.cutoff, last_center=options.cutoff + 1, fidelities=tuple(options.fidelities or ())
     )
-    start = megnet.load(options.start, options.published) if options.start else None
-    if start:
-        architecture = replace(start.hyperparameters, cutoff=options.cutoff)
-    means: dict[str, Any] = {"devices": options.devices, "jobs": options.jobs, "start": start}
-    model, history = training.fit(fitted, validated, architecture, settings, members, checkpoints, **means)
+    model, history = training.fit(
+        fitted,
+        validated,
+        architecture,
+        settings,
+        members,
+        checkpoints,
+        devices=options.devices,
+        jobs=options.jobs,
+    )
     levels = evaluation.levels(model, table, target, None)
     calibrations = evaluation.calibrated(model, parts["validation"], built["validation"], levels)
     seen = np.unique(table.loc[table["split"] != "test", "formula"].to_numpy(dtype=str))
@@ -213,7 +216,6 @@ def train(options: argparse.Namespace) -> None:
         "trained_on": {"table": options.data.name, "sha256": sha256(options.data), "rows": len(fitted.targets)},
         "account": {key: value for key, value in dataset.read_meta(options.data).items() if key != "input"},
         "training": asdict(settings),
-        "start": Path(options.start).name if options.start else None,
         "validation_mae": min(row["validation_mae"] for row in history),
         **models.provenance(("keras", "numpy")),
     }

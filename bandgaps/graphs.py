@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,6 +118,10 @@ class Graphs:
             self.bond_copies[bonds],
             self.mixtures,
         )
+
+    def scaled(self, factors: np.ndarray) -> Graphs:
+        """The same bonds, the lengths in each crystal multiplied by its factor, shape (crystals,)."""
+        return replace(self, distances=self.distances * np.repeat(factors, self.bond_counts).astype(np.float32))
 
     def batches(self, bonds: int) -> Iterator[Graphs]:
         """All crystals in order, in batches of at most `bonds` bonds (or of one crystal that has more)."""

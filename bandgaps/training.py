@@ -10,13 +10,14 @@ import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bandgaps import megnet  # before keras, for which it names the backend
+from bandgaps import magpie, megnet  # before keras, for which it names the backend
 from bandgaps.errors import InputError, RunError
 from bandgaps.files import read_json, replacing, write_json
 from bandgaps.graphs import Graphs, merged
@@ -71,6 +72,8 @@ class Rows:
             One that is known of all crystals, as the formation energy is, teaches the network chemistry at no cost.
         passes: how often an epoch passes each row, on average, shape (crystals,); None: once. Rows that are rare and
             matter deserve more, large crystals, which cost as much as many small ones, less.
+        shrinkage: by how much of their lengths each crystal is shrunk at most when it is passed, shape (crystals,);
+            None: not at all. For gaps that belong to a somewhat smaller crystal than the one at hand.
     """
 
     graphs: Graphs
@@ -78,6 +81,7 @@ class Rows:
     fidelity: np.ndarray | None = None
     companion: np.ndarray | None = None
     passes: np.ndarray | None = None
+    shrinkage: np.ndarray | None = None
 
     @property
     def levels(self) -> np.ndarray:
@@ -95,7 +99,6 @@ def fit(
     report: Callable[[str], None] = print,
     devices: int | None = None,
     jobs: int = 1,
-    start: Model | None = None,
 ) -> tuple[Model, History]:
     """Train an ensemble; of each member the weights with the lowest validation error are kept.
 
@@ -110,12 +113,10 @@ def fit(
         report: takes a line of progress an epoch, but at most one in a few seconds.
         devices: how many GPUs, or else logical CPUs, share each batch; by default all GPUs there are.
         jobs: how many processes share the members; where it is more than one they print their progress themselves.
-        start: a model of this architecture, at any cutoff, whose members the training begins with, instead of random
-            weights.
 
     Raises:
-        InputError: no rows, an element the model has no embedding for, checkpoints of another training, fewer
-            devices than asked for, or a start of another architecture or with too few members.
+        InputError: no rows, an element the model has no embedding for, checkpoints of another training, or fewer
+            devices than asked for.
         RunError: the loss is no longer a number.
     """
     for name, rows in (("training", train), ("validation", validation)):
@@ -125,18 +126,10 @@ def fit(
     mean, std = float(train.targets.mean()), float(train.targets.std()) or 1.0
     if train.companion is not None:
         settings = replace(settings, properties=2)
-    if start:
-        mean, std = start.mean, start.std
-        if replace(start.hyperparameters, cutoff=settings.cutoff) != settings or len(start.members) < members:
-            raise InputError(
-                "--start: a model of another architecture or other levels of theory, or of fewer members; name another"
-            )
     folder = Path(checkpoints) if checkpoints is not None else None
     if folder:
-        _claim(folder, _identity(train, validation, settings, training, start))
-    whole = _Task(
-        train, validation, settings, training, mean, std, tuple(range(members)), members, folder, devices, start
-    )
+        _claim(folder, _identity(train, validation, settings, training))
+    whole = _Task(train, validation, settings, training, mean, std, tuple(range(members)), members, folder, devices)
     results = whole.run(report) if jobs == 1 else _in_processes(whole, jobs)
     weights, histories = zip(*results, strict=True)
     history = [row for each in histories for row in each]
@@ -157,7 +150,6 @@ class _Task:
     total: int  # members of the ensemble
     folder: Path | None
     devices: int | None
-    start: Model | None
 
     def run(self, report: Callable[[str], None]) -> list[tuple[dict[str, np.ndarray], History]]:
         """The weights and the history of each member."""
@@ -168,7 +160,7 @@ class _Task:
     def _train(
         self, trainer: _Trainer, member: int, clock: _Clock, report: Callable[[str], None]
     ) -> tuple[dict[str, np.ndarray], History]:
-        trainer.begin(member, self.start.members[member] if self.start else None)
+        trainer.begin(member)
         checkpoint = self.folder / f"member-{member}.npz" if self.folder else None
         if checkpoint and checkpoint.exists():
             trainer.restore(checkpoint)
@@ -245,7 +237,7 @@ class _Trainer:
         self.lowest = -np.inf if training.lowest is None else (training.lowest - mean) / std
         self.passes = np.ones(len(train.targets)) if train.passes is None else train.passes
         steps = training.epochs * -(-round(self.passes.sum()) // training.batch_size)
-        size = sum(np.prod(shape, dtype=int) for shape in settings.weight_shapes().values())
+        size = sum(np.prod(shape, dtype=int) for shape in _trained_shapes(settings).values())
         warm_up = min(WARM_UP, steps // 2)
         schedule = keras.optimizers.schedules.CosineDecay(
             0.0, steps - warm_up, warmup_target=training.learning_rate, warmup_steps=warm_up
@@ -258,12 +250,11 @@ class _Trainer:
         self.step = _compiled_step(self.vector, self.optimizer, settings, training, self.lowest, self.strategy)
         self.begin(0)
 
-    def begin(self, member: int, weights: dict[str, np.ndarray] | None = None) -> None:
-        """Set all back to the state before the first epoch of a member, its weights random or given."""
+    def begin(self, member: int) -> None:
+        """Set all back to the state before the first epoch of a member."""
         generator = np.random.default_rng([self.training.seed, member])
-        shapes = self.settings.weight_shapes()
-        initial = weights or {name: _initial(name, shape, generator) for name, shape in shapes.items()}
-        self.vector.assign(np.concatenate([np.ravel(initial[name]) for name in shapes]))
+        shapes = _trained_shapes(self.settings)
+        self.vector.assign(np.concatenate([_initial(name, shape, generator).ravel() for name, shape in shapes.items()]))
         for variable in self.optimizer.variables:
             variable.assign(np.zeros(variable.shape))
         self.member = member
@@ -284,7 +275,7 @@ class _Trainer:
         order = generator.permutation(np.repeat(np.arange(len(passes)), passes))
         sums = np.zeros(2)
         for rows in _slices(order, self.training.batch_size):
-            loss, error = self.step([self._share(part, len(rows)) for part in self._parts(rows)])
+            loss, error = self.step([self._share(part, len(rows), generator) for part in self._parts(rows)])
             sums += np.array([float(loss), float(error)]) * len(rows)
         loss, error = sums / len(order)
         predicted = megnet.outputs(
@@ -302,11 +293,14 @@ class _Trainer:
         """Rows for each device."""
         return np.array_split(rows, self.strategy.num_replicas_in_sync)
 
-    def _share(self, rows: np.ndarray, total: int) -> Share:
+    def _share(self, rows: np.ndarray, total: int, generator: np.random.Generator) -> Share:
         """What one device does of a batch of so many rows; one without rows does another, which does not count."""
         weight = 1 / total if len(rows) else 0.0
         rows = rows if len(rows) else np.zeros(1, dtype=int)
-        batch = megnet.batch_of(self.train.graphs.select(rows), self.train.levels[rows])
+        graphs = self.train.graphs.select(rows)
+        if self.train.shrinkage is not None:
+            graphs = graphs.scaled(1 - self.train.shrinkage[rows] * generator.random(len(rows)))
+        batch = megnet.batch_of(graphs, self.train.levels[rows])
         return batch, self.standardised[rows], np.full(len(rows), weight, np.float32)
 
     def progress(self) -> str:
@@ -349,12 +343,34 @@ class _Trainer:
             raise InputError(f"{path}: a damaged checkpoint ({error}); begin anew with --restart") from None
 
 
-def _named(vector: Any, settings: Hyperparameters) -> dict[str, Any]:
-    """The weights by name, cut out of one vector, on which the optimiser's step is a handful of operations."""
+def _trained_shapes(settings: Hyperparameters) -> dict[str, tuple[int, ...]]:
+    """Name and shape of all that is trained: the weights, but for the matrix that makes embeddings of properties."""
     shapes = settings.weight_shapes()
+    return {**shapes, "element_embedding": (len(magpie.PROPERTIES), settings.embedding)}
+
+
+def _named(vector: Any, settings: Hyperparameters) -> dict[str, Any]:
+    """The weights by name, cut out of one vector, on which the optimiser's step is a handful of operations.
+
+    Elements are embedded by a linear map of their properties, so that elements which are alike are so for the network
+    too, and what is learnt of one holds for the other.
+    """
+    shapes = _trained_shapes(settings)
     ends = np.cumsum([np.prod(shape, dtype=int) for shape in shapes.values()])[:-1].tolist()
-    parts = ops.split(vector, ends)
-    return {name: ops.reshape(part, shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
+    parts = zip(shapes.items(), ops.split(vector, ends), strict=True)
+    weights = {name: ops.reshape(part, shape) for (name, shape), part in parts}
+    properties = _element_properties(settings.elements)
+    return {**weights, "element_embedding": ops.matmul(properties, weights["element_embedding"])}
+
+
+@cache
+def _element_properties(elements: int) -> np.ndarray:
+    """Magpie's elemental properties, each with mean 0 and standard deviation 1; row: atomic number, (elements, 22)."""
+    table = magpie.elemental_table()[: elements - 1]
+    standardised = (table - table.mean(axis=0)) / np.where(table.std(axis=0) > 0, table.std(axis=0), 1)
+    rows = np.zeros((elements, table.shape[1]), np.float32)
+    rows[1 : 1 + len(table)] = standardised
+    return rows
 
 
 def _standardised(rows: Rows, mean: float, std: float) -> np.ndarray:
@@ -415,10 +431,10 @@ def _compiled_step(
 
 
 def _initial(name: str, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
-    """Embeddings such that elements differ, kernels after Glorot & Bengio (AISTATS 2010), biases zero."""
+    """Levels of theory such that they differ, kernels after Glorot & Bengio (AISTATS 2010), biases zero."""
     if name.endswith("bias"):
         return np.zeros(shape)
-    limit = 0.5 if name.endswith("embedding") else np.sqrt(6 / sum(shape))
+    limit = 0.5 if name == "fidelity_embedding" else np.sqrt(6 / sum(shape))
     return generator.uniform(-limit, limit, shape)
 
 
@@ -427,14 +443,9 @@ def _slices(order: np.ndarray, size: int) -> Iterator[np.ndarray]:
         yield order[start : start + size]
 
 
-def _identity(
-    train: Rows, validation: Rows, settings: Hyperparameters, training: Training, start: Model | None
-) -> dict[str, Any]:
+def _identity(train: Rows, validation: Rows, settings: Hyperparameters, training: Training) -> dict[str, Any]:
     """What has to be the same for a training to go on from a checkpoint, as JSON has it."""
     digest = hashlib.sha256()
-    for weights in start.members if start else ():
-        for array in weights.values():
-            digest.update(array.tobytes())
     for rows in (train, validation):
         graphs = rows.graphs
         arrays = (
@@ -445,7 +456,8 @@ def _identity(
             graphs.atom_offsets,
             graphs.mixtures,
         )
-        optional = (np.zeros(0) if array is None else array for array in (rows.companion, rows.passes))
+        given = (rows.companion, rows.passes, rows.shrinkage)
+        optional = (np.zeros(0) if array is None else array for array in given)
         for array in (*arrays, rows.targets, rows.levels, *optional):
             digest.update(np.ascontiguousarray(array).tobytes())
     architecture = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()}

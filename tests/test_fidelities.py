@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from bandgaps.fidelities import MANY_BONDS, known_values, passes
+from bandgaps.fidelities import LONGER, MANY_BONDS, known_values, passes, shrinkage
 
 
 def test_every_known_value_comes_with_its_row_and_level() -> None:
@@ -24,3 +24,8 @@ def test_rare_gaps_come_more_often_and_large_crystals_less() -> None:
     calculated, metal, measured, measured_metal, large = passes(["pbe", "experiment"], level, value, bonds)
     assert measured > calculated == metal == measured_metal == 1
     assert large < measured
+
+
+def test_only_crystals_with_measured_gaps_are_shrunk() -> None:
+    assert shrinkage(["pbe", "experiment", "hse"], np.array([0, 1, 2, 1])).tolist() == [0, LONGER, 0, LONGER]
+    assert not shrinkage(["pbe", "hse"], np.array([0, 1])).any()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from helpers import ROOT, SAMPLE
 
-from bandgaps import dataset, graphs, training
+from bandgaps import dataset, graphs, magpie, training
 from bandgaps.errors import InputError
 from bandgaps.megnet import Hyperparameters
 from bandgaps.training import Rows, Training
@@ -92,17 +92,36 @@ def test_predicting_less_than_nothing_costs_nothing() -> None:
     assert np.mean(np.abs(predicted - metals.targets)) == pytest.approx(best, abs=1e-4)
 
 
-def test_a_training_begins_with_the_weights_of_another_model() -> None:
-    fitted, validated = part(0, 30), part(30, 40)
-    model, history = training.fit(fitted, validated, SMALL, replace(QUICK, epochs=40, patience=40), 2, None, silent)
-    settings = replace(QUICK, epochs=1, learning_rate=1e-6)
-    same, again = training.fit(fitted, validated, SMALL, settings, 2, None, silent, start=model)
-    best = [min(row["validation_mae"] for row in history if row["member"] == member) for member in (0, 1)]
-    assert [row["validation_mae"] for row in again] == pytest.approx(best, abs=2e-3)
-    np.testing.assert_allclose(same.predict(rows().graphs)[0], model.predict(rows().graphs)[0], atol=5e-3)
-    for other, members in ((replace(SMALL, blocks=2), 2), (SMALL, 3)):
-        with pytest.raises(InputError, match="--start: a model of another architecture"):
-            training.fit(fitted, validated, other, settings, members, None, silent, start=model)
+def test_embeddings_are_linear_in_properties_of_the_elements() -> None:
+    model, _ = training.fit(part(0, 30), part(30, 40), SMALL, QUICK, 2, None, silent)
+    table = magpie.elemental_table()[: SMALL.elements - 1]
+    with_mean = np.hstack([table, np.ones((len(table), 1))])
+    for weights in model.members:
+        embedding = weights["element_embedding"]
+        assert embedding.shape == (SMALL.elements, SMALL.embedding)
+        fitted = with_mean @ np.linalg.lstsq(with_mean, embedding[1:], rcond=None)[0]
+        np.testing.assert_allclose(fitted, embedding[1:], atol=1e-4)
+        spread = embedding[1:].std(axis=0)
+        near, far = (np.abs(embedding[14] - embedding[other]).mean() for other in (32, 9))  # Si and Ge, Si and F
+        assert near < far / 2 and spread.min() > 0.1
+    first, second = (weights["element_embedding"] for weights in model.members)
+    assert not np.allclose(first, second, atol=0.1)
+
+
+def test_rows_that_are_shrunk_give_their_gap_to_smaller_crystals() -> None:
+    factors = np.linspace(0.8, 1.2, 33)
+    crystals = part(0, 1).graphs.select(np.zeros(33, dtype=int)).scaled(factors)
+    ratios = crystals.distances.reshape(33, -1) / part(0, 1).graphs.distances
+    np.testing.assert_allclose(ratios, np.broadcast_to(factors[:, None], ratios.shape), rtol=1e-6)
+    settings = replace(QUICK, epochs=100, patience=100)
+    smaller = Rows(crystals.scaled(np.full(33, 0.9)), 5 * factors)
+    ratio = []
+    for shrinkage, validated in ((None, Rows(crystals, 5 * factors)), (np.full(33, 0.2), smaller)):
+        rows = Rows(crystals, 5 * factors, shrinkage=shrinkage)
+        model, _ = training.fit(rows, validated, SMALL, settings, 1, None, silent)
+        ratio.append(model.predict(smaller.graphs)[0][12:24] / smaller.targets[12:24])
+    np.testing.assert_allclose(ratio[0], 0.9, atol=0.03)
+    np.testing.assert_allclose(ratio[1], 1.0, atol=0.04)
 
 
 def test_training_stops_when_validation_gets_no_better() -> None:
