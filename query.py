@@ -48,10 +48,16 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     polymorphs = "of each formula the one of lowest energy, or all (default: %(default)s)"
     add("--polymorphs", choices=["lowest", "all"], default="lowest", help=polymorphs)
     measured = (
-        "measured gaps, eV: a CSV with the columns formula and band_gap; they become the column band_gap_experiment "
-        "of each formula's polymorph of lowest energy"
+        "measured gaps, eV: CSVs with the columns formula and band_gap; they become the column band_gap_experiment "
+        "of each formula's polymorph of lowest energy, or of the crystal that a column material_id names; "
+        "where several have a formula, the last one counts"
     )
-    add("--measured", type=Path, metavar="FILE", help=measured)
+    add("--measured", nargs="+", type=Path, default=[], metavar="FILE", help=measured)
+    alloys = (
+        "add the measured alloys A(1-x)B(x)C whose ends AC and BC are training rows with one structure, as crystals in "
+        "which A and B share a site"
+    )
+    add("--alloys", action="store_true", help=alloys)
     target = "the column to predict later on (default: %(default)s); in a CSV it may be called target as well"
     add("--target", default="band_gap", metavar="COLUMN", help=target)
     hull = "keep materials up to E eV/atom above the convex hull"
@@ -77,7 +83,7 @@ def _seed(text: str) -> int:
     return int(text)
 
 
-def check_paths(source: str, given: Path | None, measured: Path | None, output: Path) -> None:
+def check_paths(source: str, given: Path | None, measured: Sequence[Path], output: Path) -> None:
     """Raise InputError for paths that contradict each other, before any work is done for them."""
     if (source == "file") != (given is not None):
         raise InputError("--source file and --input FILE go together; give both or neither")
@@ -85,7 +91,7 @@ def check_paths(source: str, given: Path | None, measured: Path | None, output: 
         raise InputError(f"--output {output}: a table's name ends in .json or .json.gz")
     if output.is_dir():
         raise InputError(f"--output {output}: a folder; name a file in it")
-    for flag, path in (("--input", given), ("--measured", measured)):
+    for flag, path in (("--input", given), *(("--measured", path) for path in measured)):
         if path is not None and path.exists() and output.exists() and path.samefile(output):
             raise InputError(f"--output {output}: that is the {flag} file itself, which would be lost; name another")
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +120,7 @@ def find_rows(source: str, arguments: argparse.Namespace, filters: Filters) -> S
 
 
 def account(
-    rows: Source, measured: Source | None, table: pd.DataFrame, steps: list[Step], arguments: argparse.Namespace
+    rows: Source, measured: Sequence[Source], table: pd.DataFrame, steps: list[Step], arguments: argparse.Namespace
 ) -> dict[str, Any]:
     """How the table came about, for the meta file."""
     from bandgaps import dataset
@@ -130,13 +136,14 @@ def account(
             "leave_out": arguments.leave_out,
             "polymorphs": arguments.polymorphs,
         },
-        "measured": measured
-        and {
-            "input": measured.name,
-            "database_version": measured.database_version,
-            "formulas": measured.table["formula"].nunique(),
+        "measured": {
+            "input": ", ".join(source.name for source in measured),
+            "database_version": [source.database_version for source in measured],
+            "formulas": len({formula for source in measured for formula in source.table["formula"]}),
             "matched": int(table[dataset.EXPERIMENT].notna().sum()),
-        },
+        }
+        if measured
+        else None,
         "target": arguments.target,
         "seed": arguments.seed,
         "train_on": arguments.train_on,
@@ -186,11 +193,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         given.polymorphs == "all",
     )
     train_on = _understood("--train-on", given.train_on, lambda texts: list(map(sources.reduced_formula, texts)))
-    measured = sources.from_file(given.measured, dataset.EXPERIMENT) if given.measured else None
+    measured = [sources.from_file(path, dataset.EXPERIMENT) for path in given.measured]
     rows = find_rows(given.source, given, filters)
-    if measured:
-        rows = sources.with_measured(rows, measured)
+    for each in measured:
+        rows = sources.with_measured(rows, each)
     table, steps = sources.prepare(rows, given.target, filters, given.seed, train_on)
+    if given.alloys:
+        table, step = sources.with_measured_alloys(table, measured, filters)
+        steps.append(step)
     meta = account(rows, measured, table, steps, given)
     dataset.write(table, given.output)
     dataset.write_meta(given.output, meta)

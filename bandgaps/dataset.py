@@ -296,7 +296,7 @@ def clean(table: pd.DataFrame, target: str, all_polymorphs: bool = False) -> tup
     Returns:
         The rows left, renumbered from 0, and the steps with their counts.
     """
-    energy = _energy_column(table)
+    energy = energy_column(table)
     if all_polymorphs:
         steps = [Step(f"every polymorph of {table['formula'].nunique():,} formulas", len(table))]
     elif energy:
@@ -313,7 +313,7 @@ def clean(table: pd.DataFrame, target: str, all_polymorphs: bool = False) -> tup
 
 def represents_formula(table: pd.DataFrame) -> np.ndarray:
     """Which row of each formula is its polymorph of lowest energy, or where none is known its first; shape (rows,)."""
-    energy = _energy_column(table)
+    energy = energy_column(table)
     rows = np.arange(len(table))
     if energy:
         rows = np.argsort(pd.to_numeric(table[energy], errors="coerce").to_numpy(dtype=float), kind="stable")
@@ -321,7 +321,8 @@ def represents_formula(table: pd.DataFrame) -> np.ndarray:
     return np.isin(np.arange(len(table)), rows[first])
 
 
-def _energy_column(table: pd.DataFrame) -> str | None:
+def energy_column(table: pd.DataFrame) -> str | None:
+    """The column that tells which polymorph is lowest in energy, None where there is none."""
     return next((column for column in ENERGIES if column in table and table[column].notna().any()), None)
 
 

@@ -21,6 +21,7 @@ from bandgaps.dataset import Step
 from bandgaps.errors import InputError
 from bandgaps.files import sha256
 
+NO_ID = "row-"  # begins the ids of rows that came without
 SAMPLE = Path(__file__).parents[1] / "data" / "sample" / "sample.json.gz"
 
 
@@ -122,9 +123,11 @@ def _read_csv(path: Path, target: str) -> pd.DataFrame:
 
 
 def with_measured(source: Source, measured: Source) -> Source:
-    """Add what was measured of a formula to its polymorph of lowest energy, as the column `band_gap_experiment` (eV).
+    """Add measured gaps, as the column `band_gap_experiment` (eV).
 
-    Of a formula that was measured several times the mean is taken.
+    A gap given with a material_id belongs to that crystal and no other, one without to the polymorph of lowest
+    energy of its formula; of a formula that was measured several times the mean is taken. What an earlier list said of
+    a formula that this one has is dropped.
 
     Args:
         source: the rows; those that nobody measured get NaN.
@@ -133,6 +136,19 @@ def with_measured(source: Source, measured: Source) -> Source:
     Raises:
         InputError: `measured` has neither column, or a row without a gap of 0 eV or more.
     """
+    gaps = _measured_gaps(measured)
+    table = source.table
+    own = ~measured.table["material_id"].str.startswith(NO_ID)
+    of_crystals = gaps[own].groupby(measured.table["material_id"][own]).mean()
+    of_formulas = gaps[~own].groupby(measured.table["formula"][~own]).mean()
+    values = table["material_id"].map(of_crystals)
+    values = values.fillna(table["formula"].map(of_formulas).where(dataset.represents_formula(table)))
+    if dataset.EXPERIMENT in table:
+        values = values.fillna(table[dataset.EXPERIMENT].where(~table["formula"].isin(measured.table["formula"])))
+    return replace(source, table=table.assign(**{dataset.EXPERIMENT: values}))
+
+
+def _measured_gaps(measured: Source) -> pd.Series:
     column = dataset.EXPERIMENT if dataset.EXPERIMENT in measured.table else "band_gap"
     dataset.require_columns(measured.table, [column], measured.name)
     gaps = pd.to_numeric(measured.table[column], errors="coerce")
@@ -143,10 +159,21 @@ def with_measured(source: Source, measured: Source) -> Source:
             f"{measured.name}: row {row} ({formula}): {found!r} in column {column} is no gap in eV; "
             "correct or remove the row"
         )
-    means = gaps.groupby(measured.table["formula"]).mean()
-    represents = dataset.represents_formula(source.table)
-    values = source.table["formula"].map(means).where(represents)
-    return replace(source, table=source.table.assign(**{dataset.EXPERIMENT: values}))
+    return gaps
+
+
+def with_measured_alloys(
+    table: pd.DataFrame, measured: Collection[Source], filters: Filters
+) -> tuple[pd.DataFrame, Step]:
+    """Add the alloys in lists of measured gaps that `measured_alloys.rows` finds, but none that is to be left out."""
+    from bandgaps import measured_alloys
+
+    formulas = pd.concat([source.table["formula"] for source in measured], ignore_index=True)
+    gaps = pd.concat([_measured_gaps(source) for source in measured], ignore_index=True)
+    kept = [not any(has_together(formula, system) for system in filters.leave_out) for formula in formulas]
+    alloys = measured_alloys.rows(table, formulas[kept], gaps[kept])
+    table = pd.concat([table, alloys], ignore_index=True)
+    return table, Step("with measured alloys", len(table))
 
 
 # ------------------------------------------------------------------------------------------------- formulas, elements
@@ -164,7 +191,7 @@ def _with_reduced_formulas(table: pd.DataFrame, name: Path | str) -> pd.DataFram
 
 def _with_ids(table: pd.DataFrame) -> pd.DataFrame:
     given = table["material_id"] if "material_id" in table else pd.Series([None] * len(table))
-    ids = [f"row-{row}" if pd.isna(value) else str(value) for row, value in enumerate(given)]
+    ids = [f"{NO_ID}{row}" if pd.isna(value) else str(value) for row, value in enumerate(given)]
     rest = table.drop(columns="material_id", errors="ignore")
     rest.insert(0, "material_id", ids)
     return rest

@@ -208,9 +208,29 @@ def test_table_of_calculated_and_measured_gaps(tmp_path: Path, environment: dict
     ]
     assert found["band_gap_hse"].notna().sum() == meta["counts"]["with band_gap_hse"] == 30
     assert meta["measured"]["formulas"] == 5 and meta["measured"]["matched"] == 2
-    assert meta["measured"]["database_version"] == f"sha256:{sha256(tmp_path / 'measured.csv')}"
+    assert meta["measured"]["database_version"] == [f"sha256:{sha256(tmp_path / 'measured.csv')}"]
     assert "2 of the 5 formulas in measured.csv are in the table\n" in done.stdout
     assert (meta["filters"]["leave_out"], meta["filters"]["polymorphs"]) == (["Si-Ge"], "all")
+
+
+def test_measured_alloys_join_the_table_but_not_the_one_asked_about(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    (tmp_path / "measured.csv").write_text("formula,target\nGa0.4In0.6As,0.7\nAl0.5Ga0.5As,2.1\nGaAs,1.5\n")
+    (tmp_path / "known.csv").write_text("formula,band_gap\nGaAs,1.519\n")
+    flags = ["--source", "sample", "--polymorphs", "all", "--train-on", "GaAs", "InAs", "AlAs", "--leave-out", "Al-Ga"]
+    flags += ["--measured", "measured.csv", "known.csv", "--output", "out.json"]
+    without = run(flags, tmp_path, environment)
+    assert without.returncode == 0, without.stderr
+    plain = dataset.read(tmp_path / "out.json")
+    done = run([*flags, "--alloys"], tmp_path, environment)
+    assert done.returncode == 0, done.stderr
+    table, meta = dataset.read(tmp_path / "out.json"), dataset.read_meta(tmp_path / "out.json")
+    assert len(table) == len(plain) + 1 == meta["steps"][-1]["rows"]
+    alloy, gallium = table.iloc[-1], table[table["band_gap_experiment"].notna()].iloc[0]
+    assert (alloy["formula"], alloy["band_gap_experiment"], alloy["split"]) == ("In0.6Ga0.4As1", 0.7, "train")
+    assert not alloy["structure"].is_ordered and pd.isna(alloy["band_gap"])
+    assert (gallium["formula"], gallium["band_gap_experiment"]) == ("GaAs", 1.519)
 
 
 def test_full_disk_leaves_the_old_table(tmp_path: Path, environment: dict[str, str]) -> None:

@@ -496,6 +496,36 @@ def test_measured_gaps_belong_to_the_lowest_polymorph(tmp_path: Path) -> None:
     )
 
 
+def test_a_later_list_of_measured_gaps_counts_and_may_name_crystals(tmp_path: Path) -> None:
+    rows = [("mp-1", "ZnS", 0.1, 2.0), ("mp-2", "ZnS", 0.0, 2.1), ("mp-3", "AlAs", 0.0, 1.5), ("mp-4", "GaP", 0.0, 1.6)]
+    columns = ["material_id", "formula", "energy_above_hull", "band_gap"]
+    dataset.write(pd.DataFrame(rows, columns=columns), tmp_path / "t.json")
+    (tmp_path / "long.csv").write_text("formula,target\nZnS,3.6\nAlAs,0.0\nGaP,2.3\n")
+    (tmp_path / "known.csv").write_text("material_id,formula,band_gap\nmp-1,ZnS,3.9\nmp-3,AlAs,2.2\nmp-66,GaP,9\n")
+    joined = sources.from_file(tmp_path / "t.json")
+    for name in ("long.csv", "known.csv"):
+        joined = sources.with_measured(joined, sources.from_file(tmp_path / name, dataset.EXPERIMENT))
+    assert joined.table["band_gap_experiment"].fillna(-1).tolist() == [3.9, -1, 2.2, -1]
+
+
+def test_the_bundled_list_of_semiconductors_is_one_of_measured_gaps() -> None:
+    measured = sources.from_file(ROOT / "data" / "semiconductors.csv", dataset.EXPERIMENT)
+    gaps = measured.table.set_index("material_id")["band_gap"]
+    assert gaps.index.is_unique and gaps.between(0, 12).all() and measured.table["reference"].notna().all()
+    assert (gaps["mp-149"], gaps["mp-32"]) == (1.170, 0.744)
+    assert not any(sources.has_together(formula, "Ge-Si") for formula in measured.table["formula"])
+
+
+@needs_shared
+def test_the_bundled_list_names_crystals_of_its_formulas() -> None:
+    measured = sources.from_file(ROOT / "data" / "semiconductors.csv", dataset.EXPERIMENT).table
+    table = dataset.read(SHARED / "mp-2019.json.gz", structures=False).set_index("material_id")
+    known = measured[measured["material_id"].isin(table.index)]
+    assert len(known) > 95
+    spelled = [sources.reduced_formula(formula) for formula in table.loc[known["material_id"], "formula"]]
+    assert known["formula"].tolist() == spelled
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
