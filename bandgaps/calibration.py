@@ -41,7 +41,7 @@ def fit(error: np.ndarray, spread: np.ndarray) -> Calibration:
     """Calibrate on rows that the members were not fitted to.
 
     The floor is the likeliest one if errors have a Laplace distribution, whose tails theirs resemble; the two factors
-    are then quantiles.
+    are then quantiles, a little above the shares themselves because the rows are finitely many (ibid., section 2.2).
 
     Args:
         error: predicted less actual, eV, shape (rows,).
@@ -57,5 +57,6 @@ def fit(error: np.ndarray, spread: np.ndarray) -> Calibration:
     surprise = np.log(widths).mean(axis=0) + np.log((error[:, None] / widths).mean(axis=0))
     floor = float(FLOORS[int(np.argmin(surprise))])
     score = error / np.hypot(spread, floor)
-    one, wide = np.quantile(score, [ONE_SIGMA, WIDE], method="higher")
+    shares = np.ceil((len(score) + 1) * np.array([ONE_SIGMA, WIDE])) / len(score)
+    one, wide = np.quantile(score, np.minimum(shares, 1), method="inverted_cdf")
     return Calibration(floor, float(one), float(wide / one))
