@@ -181,11 +181,20 @@ def draw_curves(
 
 
 def first_principles_scores(alloy: Alloy, computed: pd.DataFrame) -> dict[str, Any]:
-    """How far calculated gaps are from the measured curve (eV), which no model that learns such gaps can mend."""
+    """Means of calculated gaps and how far they are from the measured curve (eV), which no model of such gaps mends."""
     from bandgaps import disorder
 
-    scores = disorder.mean_scores(alloy.means(computed))
-    return {"level": computed["level"].iloc[0], "orderings": len(computed), **scores}
+    means = alloy.means(computed)
+    own = {
+        f"{x:.3g}": {"orderings": count, "band_gap": gap}
+        for x, count, gap in means[[alloy.x, "orderings", "band_gap"]].itertuples(index=False)
+    }
+    return {
+        "level": computed["level"].iloc[0],
+        "orderings": len(computed),
+        **disorder.mean_scores(means),
+        "means": own,
+    }
 
 
 def name(alloy: Alloy, rest: str) -> str:

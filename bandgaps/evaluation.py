@@ -51,7 +51,13 @@ class Predictions:
 
     def _errors(self, part: np.ndarray) -> dict[str, dict[str, float]]:
         parts = self._parts(part)
-        return {name: metrics.scores(self.actual[rows], self.predicted[rows]) for name, rows in parts.items()}
+        return {name: self._errors_of(rows) for name, rows in parts.items()}
+
+    def _errors_of(self, rows: np.ndarray) -> dict[str, float]:
+        """The scores, and the median of the absolute errors (eV), which a few rows far off do not decide."""
+        actual, predicted = self.actual[rows], self.predicted[rows]
+        median = float(np.median(np.abs(predicted - actual))) if rows.any() else float("nan")
+        return {**metrics.scores(actual, predicted), "median": median}
 
     def _parts(self, part: np.ndarray) -> dict[str, np.ndarray]:
         return {"non-metals": part & ~self.metal, "all": part}

@@ -195,6 +195,9 @@ def test_another_level_of_theory_and_an_anchored_curve(explored: tuple[Path, Res
     assert table is not None
     assert found["first-principles"]["orderings"] == len(table)
     assert found["first-principles"]["last"] == pytest.approx(table["band_gap"][table["x_Ge"] == 1].item())
+    means = found["first-principles"]["means"]
+    assert means["1"]["band_gap"] == found["first-principles"]["last"]
+    assert sum(row["orderings"] for row in means.values()) == len(table)
 
     own = pd.read_csv(folder / "pbe" / "SiGe-disordered-curve.csv")
     silicon = graphs.build([alloys.diamond("Si", 5.431)], 4.0)
