@@ -75,7 +75,8 @@ def parser() -> argparse.ArgumentParser:
     limit = "largest cell of the orderings, in atoms (%(default)s; 14 takes longer)"
     add("--max-atoms", type=int, default=10, help=limit)
     add("--composition", nargs="+", metavar="FORMULA", help="print the gap (eV) of these formulas, represented twice")
-    add("--disorder", choices=REPRESENTATIONS, default="orderings", help="what is the model's curve (%(default)s)")
+    curve = "what is the model's curve (shared-site at the level of experiment, else orderings)"
+    add("--disorder", choices=REPRESENTATIONS, help=curve)
     add("--anchor", action="store_true", help="also shift the curve linearly, so that its ends are the measured ones")
     enumerators = ("built-in", "pymatgen")
     add("--enumerator", choices=enumerators, default="built-in", help="pymatgen needs enumlib (%(default)s)")
@@ -159,7 +160,8 @@ def draw_curves(
     volume, folder = "at the alloy's volume", options.figures
     points = alloy.orderings(found, scale=True)
     means = report_means(alloy, points, folder / name(alloy, "structures-scaled-means.csv"), volume)
-    curve = alloy.curve(means, options.disorder)
+    representation = options.disorder or disorder.representation(alloy.fidelity)
+    curve = alloy.curve(means, representation)
     path, label = folder / name(alloy, "structures-scaled.pdf"), title(alloy, volume)
     computed = alloy.first_principles()
     figures.disorder(path, points, means, curve, cells, alloy.system, alloy.wide, label, computed)
@@ -174,7 +176,7 @@ def draw_curves(
     report_curves(results)
     return {
         "scaled": disorder.mean_scores(means),
-        "disorder": options.disorder,
+        "disorder": representation,
         **results,
         "first-principles": None if computed is None else first_principles_scores(alloy, computed),
     }

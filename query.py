@@ -55,7 +55,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--measured", nargs="+", type=Path, default=[], metavar="FILE", help=measured)
     alloys = (
         "add the measured alloys A(1-x)B(x)C whose ends AC and BC are training rows with one structure, as crystals in "
-        "which A and B share a site"
+        "which A and B share a site; they have no other gap, so this is for models of several levels of theory"
     )
     add("--alloys", action="store_true", help=alloys)
     target = "the column to predict later on (default: %(default)s); in a CSV it may be called target as well"

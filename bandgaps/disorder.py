@@ -139,6 +139,15 @@ class Alloy:
         return pd.DataFrame({self.x: FRACTIONS, **own, "band_gap_measured": measured, **columns})
 
 
+def representation(fidelity: str | None) -> str:
+    """The representation of disorder to be trusted at a level of theory, a key of `REPRESENTATIONS`.
+
+    Only measured alloys are learnt with shared sites; measured alloys of other systems are then predicted better with
+    them than by orderings (`benchmarks.disorder`). All other gaps in training are those of ordered crystals.
+    """
+    return "shared-site" if fidelity == "experiment" else "orderings"
+
+
 def formula(composition: Composition) -> str:
     """Such as Si49Ge51, or Si."""
     return "".join(f"{element}{amount:g}" if amount != 1 else str(element) for element, amount in composition.items())

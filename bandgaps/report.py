@@ -18,7 +18,7 @@ from typing import Any
 from bandgaps.errors import InputError, exit_code
 from bandgaps.files import read_json, replacing
 
-DOCUMENTS = ("README.md", "DISCUSSION.md", "data/models/README.md")
+DOCUMENTS = ("README.md", "DISCUSSION.md", "data/models/README.md", "data/orderings/README.md")
 METRICS = Path("data") / "metrics"
 _NUMBER = re.compile(r"<!--(?P<file>@?[\w./-]+\.json) (?P<keys>\S+) (?P<format>\S+)-->(?P<shown>[^<]*)<!---->")
 

@@ -113,7 +113,7 @@ def test_rows_that_are_shrunk_give_their_gap_to_smaller_crystals() -> None:
     crystals = part(0, 1).graphs.select(np.zeros(33, dtype=int)).scaled(factors)
     ratios = crystals.distances.reshape(33, -1) / part(0, 1).graphs.distances
     np.testing.assert_allclose(ratios, np.broadcast_to(factors[:, None], ratios.shape), rtol=1e-6)
-    settings = replace(QUICK, epochs=100, patience=100)
+    settings = replace(QUICK, epochs=60, patience=60)
     smaller = Rows(crystals.scaled(np.full(33, 0.9)), 5 * factors)
     ratio = []
     for shrinkage, validated in ((None, Rows(crystals, 5 * factors)), (np.full(33, 0.2), smaller)):
