@@ -182,6 +182,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the script."""
     given = parse_arguments(arguments)
     check_paths(given.source, given.input, given.measured, given.output)
+    if given.alloys and not given.measured:
+        raise InputError("--alloys: goes with --measured FILE, the list in which the alloys are; give both")
 
     from bandgaps import dataset, sources
 

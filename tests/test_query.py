@@ -270,6 +270,7 @@ def test_full_disk_leaves_the_old_table(tmp_path: Path, environment: dict[str, s
         (["--source", "file", "--input", "gaps.csv", "--train-on", "Qq"], 2, "--train-on Qq: "),
         (["--source", "sample", "--measured", "none.csv"], 2, "none.csv: no such file"),
         (["--source", "sample", "--measured", "bad.csv"], 2, "bad.csv: row 0 (Si): -1"),
+        (["--source", "sample", "--alloys"], 2, "--alloys: goes with --measured FILE"),
         (
             ["--source", "sample", "--measured", "table.json", "--output", "./table.json"],
             2,
