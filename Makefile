@@ -88,7 +88,7 @@ multifidelity: | .venv/installed
 	$(RUN) query.py --source file --input $(TABLE) --polymorphs all --measured $(MEASURED) $(KNOWN) --alloys \
 		--leave-out Si-Ge --output $(SEVERAL)
 	@mkdir -p data/metrics/multifidelity && cp data/full/multifidelity.meta.json data/metrics/multifidelity/table.json
-	$(RUN) structure.py --data $(SEVERAL) --fidelities pbe gllbsc hse experiment --members 6 --jobs 2 --epochs 50 \
+	$(RUN) structure.py --data $(SEVERAL) --fidelities pbe gllbsc hse experiment --members 8 --jobs 2 --epochs 50 \
 		--patience 50 --learning-rate 0.003 --cutoff 4.3 --output $(BUNDLED) --figures figures/multifidelity \
 		--metrics data/metrics/multifidelity
 	$(RUN) -m benchmarks.disorder $(SEVERAL) $(MEASURED)

@@ -47,9 +47,7 @@ class Training:
         lowest: what no target can be below, eV; a prediction below it is as good as one that is equal to it, which
             leaves the network free to tell metals whose bands touch from metals whose bands overlap. None: no limit.
         companion_weight: what the error of the companion property counts beside that of the target, both standardised.
-        jitter: noise on the properties of the elements in each step, standardised, so that the network becomes a smooth
-            function of them and what lies between two elements is like both.
-        seed: decides initial weights, noise and the order of rows, all other in each member.
+        seed: decides initial weights and the order of rows, both other in each member.
     """
 
     epochs: int = 60
@@ -59,7 +57,6 @@ class Training:
     loss: str = "mae"
     lowest: float | None = None
     companion_weight: float = 0.3
-    jitter: float = 0.2
     seed: int = 0
 
 
@@ -278,8 +275,7 @@ class _Trainer:
         order = generator.permutation(np.repeat(np.arange(len(passes)), passes))
         sums = np.zeros(2)
         for rows in _slices(order, self.training.batch_size):
-            shares = [self._share(part, len(rows), generator) for part in self._parts(rows)]
-            loss, error = self.step(shares, self._jittered(generator))
+            loss, error = self.step([self._share(part, len(rows), generator) for part in self._parts(rows)])
             sums += np.array([float(loss), float(error)]) * len(rows)
         loss, error = sums / len(order)
         predicted = megnet.outputs(
@@ -307,11 +303,6 @@ class _Trainer:
         batch = megnet.batch_of(graphs, self.train.levels[rows])
         return batch, self.standardised[rows], np.full(len(rows), weight, np.float32)
 
-    def _jittered(self, generator: np.random.Generator) -> np.ndarray:
-        """The properties of the elements with noise, shape (elements, 22)."""
-        properties = _element_properties(self.settings.elements)
-        return properties + self.training.jitter * generator.standard_normal(properties.shape, np.float32)
-
     def progress(self) -> str:
         """What the last epoch brought, on one line."""
         last = self.history[-1]
@@ -326,8 +317,7 @@ class _Trainer:
 
     def named(self, vector: np.ndarray) -> dict[str, np.ndarray]:
         """The weights in a vector by their names."""
-        weights = _named(vector, self.settings, _element_properties(self.settings.elements))
-        return {name: ops.convert_to_numpy(array) for name, array in weights.items()}
+        return {name: ops.convert_to_numpy(array) for name, array in _named(vector, self.settings).items()}
 
     def store(self, path: Path) -> None:
         """Write all that the rest of the training depends on, atomically."""
@@ -359,7 +349,7 @@ def _trained_shapes(settings: Hyperparameters) -> dict[str, tuple[int, ...]]:
     return {**shapes, "element_embedding": (len(magpie.PROPERTIES), settings.embedding)}
 
 
-def _named(vector: Any, settings: Hyperparameters, properties: Any) -> dict[str, Any]:
+def _named(vector: Any, settings: Hyperparameters) -> dict[str, Any]:
     """The weights by name, cut out of one vector, on which the optimiser's step is a handful of operations.
 
     Elements are embedded by a linear map of their properties, so that elements which are alike are so for the network
@@ -369,6 +359,7 @@ def _named(vector: Any, settings: Hyperparameters, properties: Any) -> dict[str,
     ends = np.cumsum([np.prod(shape, dtype=int) for shape in shapes.values()])[:-1].tolist()
     parts = zip(shapes.items(), ops.split(vector, ends), strict=True)
     weights = {name: ops.reshape(part, shape) for (name, shape), part in parts}
+    properties = _element_properties(settings.elements)
     return {**weights, "element_embedding": ops.matmul(properties, weights["element_embedding"])}
 
 
@@ -408,7 +399,7 @@ def _strategy(devices: int | None) -> Any:
 
 def _compiled_step(
     vector: Any, optimizer: Any, settings: Hyperparameters, training: Training, lowest: float, strategy: Any
-) -> Callable[[list[Share], np.ndarray], tuple[Any, Any]]:
+) -> Callable[[list[Share]], tuple[Any, Any]]:
     """One step of the optimiser on one batch, a share for each device; returns the loss and the mean absolute error."""
     import tensorflow as tf
 
@@ -416,9 +407,9 @@ def _compiled_step(
     floors = np.array([lowest, *[-np.inf] * companions], np.float32)
     counts = np.array([1, *[training.companion_weight] * companions], np.float32)
 
-    def step(batch: megnet.Batch, targets: Any, weights: Any, properties: Any) -> tuple[Any, Any]:
+    def step(batch: megnet.Batch, targets: Any, weights: Any) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:
-            output = megnet.forward(_named(vector, settings, properties), batch, settings)
+            output = megnet.forward(_named(vector, settings), batch, settings)
             below = ops.logical_and(targets <= floors, output < floors)
             error = ops.where(below, 0.0, ops.abs(output - targets))
             cost = error if training.loss == "mae" else ops.where(error < 1, error**2 / 2, error - 0.5)
@@ -426,18 +417,17 @@ def _compiled_step(
         optimizer.apply_gradients([(tape.gradient(value, vector), vector)])
         return value, ops.sum(weights * error[:, 0])
 
-    def together(shares: list[Share], properties: Any) -> tuple[Any, ...]:
+    def together(shares: list[Share]) -> tuple[Any, ...]:
         def own() -> tuple[Any, Any]:
             device = tf.distribute.get_replica_context().replica_id_in_sync_group
-            return step(*shares[int(tf.get_static_value(device))], properties)
+            return step(*shares[int(tf.get_static_value(device))])
 
         values = strategy.run(own)
         return tuple(strategy.reduce("SUM", value, axis=None) for value in values)
 
     real = tf.TensorSpec([None], tf.float32)
     share = (megnet.signature(), tf.TensorSpec([None, settings.properties], tf.float32), real)
-    signature = [[share] * strategy.num_replicas_in_sync, tf.TensorSpec([settings.elements, None], tf.float32)]
-    return tf.function(together, input_signature=signature, autograph=False)
+    return tf.function(together, input_signature=[[share] * strategy.num_replicas_in_sync], autograph=False)
 
 
 def _initial(name: str, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
