@@ -81,9 +81,7 @@ def find(table: pd.DataFrame, formulas: pd.Series, gaps: pd.Series) -> Iterator[
     Raises:
         InputError: the table has no structures or no energies.
     """
-    energy_name = energy_column(table)
-    if energy_name is None or "structure" not in table:
-        raise InputError("--alloys: needs structures and energies to know the crystals of alloys by; leave it out")
+    energy_name = _energy_name(table)
     polymorphs = {
         formula: list(rows[["structure", energy_name]].itertuples(index=False))
         for formula, rows in table.groupby("formula")
@@ -100,6 +98,14 @@ def find(table: pd.DataFrame, formulas: pd.Series, gaps: pd.Series) -> Iterator[
             if found:
                 parent, energy = found
                 yield MeasuredAlloy(formula, a.symbol, b.symbol, x, ends, parent, float(gap), energy)
+
+
+def _energy_name(table: pd.DataFrame) -> str:
+    """The column of energies in a table that also has structures."""
+    name = energy_column(table)
+    if name is None or "structure" not in table:
+        raise InputError("--alloys: needs structures and energies to know the crystals of alloys by; leave it out")
+    return name
 
 
 def _parent(
@@ -136,7 +142,7 @@ def rows(table: pd.DataFrame, formulas: pd.Series, gaps: pd.Series) -> pd.DataFr
             "material_id": [f"alloy-{number}" for number in range(len(found))],
             "formula": [alloy.formula for alloy in found],
             "structure": [alloy.shared_site() for alloy in found],
-            energy_column(table) or "": [alloy.energy for alloy in found],
+            _energy_name(table): [alloy.energy for alloy in found],
             EXPERIMENT: [alloy.gap for alloy in found],
             "split": "train",
         }

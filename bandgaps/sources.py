@@ -149,6 +149,7 @@ def with_measured(source: Source, measured: Source) -> Source:
 
 
 def _measured_gaps(measured: Source) -> pd.Series:
+    """The gaps in a list of measured ones, eV, each checked to be one."""
     column = dataset.EXPERIMENT if dataset.EXPERIMENT in measured.table else "band_gap"
     dataset.require_columns(measured.table, [column], measured.name)
     gaps = pd.to_numeric(measured.table[column], errors="coerce")

@@ -2,7 +2,7 @@
 
     python -m benchmarks.disorder TABLE.json.gz MEASURED.csv [MODEL]
 
-Takes from MEASURED (columns formula, gap in eV) the pseudo-binary alloys A(1-x)B(x)C whose ends AC and BC are in TABLE
+Takes from MEASURED (columns formula, target, eV) the pseudo-binary alloys A(1-x)B(x)C whose ends AC and BC are in TABLE
 (of query.py, --polymorphs all) with one structure, leaves out those that the model was trained on, and predicts each in
 two ways, at Vegard's volume: A and B share a site, or A and B lie at random on the sites of cells of eight formula
 units. Writes disorder.json to data/metrics/multifidelity.
@@ -17,11 +17,10 @@ import numpy as np
 import pandas as pd
 from pymatgen.core import Structure
 
-from bandgaps import dataset, graphs, measured_alloys, megnet
+from bandgaps import dataset, graphs, measured_alloys, megnet, sources
 from bandgaps.errors import InputError, exit_code
 from bandgaps.files import write_json
 from bandgaps.measured_alloys import SITES, MeasuredAlloy
-from bandgaps.sources import reduced_formula
 
 OUTPUT = Path("data") / "metrics" / "multifidelity" / "disorder.json"
 MODEL = "data/models/megnet-multifidelity"
@@ -53,13 +52,10 @@ def main() -> None:
     if len(sys.argv) not in (3, 4):
         raise InputError("python -m benchmarks.disorder TABLE.json.gz MEASURED.csv [MODEL]")
     model = megnet.load(sys.argv[3] if len(sys.argv) == 4 else MODEL)
-    measured = pd.read_csv(sys.argv[2], converters={"formula": str})
-    formulas = measured["formula"].map(reduced_formula)
-    table = dataset.read(sys.argv[1])
-    crystals = table[[structure.is_ordered for structure in table["structure"]]]
+    measured = sources.from_file(sys.argv[2], dataset.EXPERIMENT).table
     alloys = [
         alloy
-        for alloy in measured_alloys.find(crystals, formulas, measured[measured.columns[1]])
+        for alloy in measured_alloys.find(dataset.read(sys.argv[1]), measured["formula"], measured[dataset.EXPERIMENT])
         if alloy.formula not in (model.formulas if model.formulas is not None else ())
     ]
     found = {
