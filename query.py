@@ -58,6 +58,11 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "which A and B share a site; they have no other gap, so this is for models of several levels of theory"
     )
     add("--alloys", action="store_true", help=alloys)
+    estimate = (
+        "add what forests of the measured gaps make of the compositions of training rows that nobody has measured, as "
+        "the column band_gap_experiment_estimate (eV), from which structure.py learns with little weight"
+    )
+    add("--estimate", action="store_true", help=estimate)
     target = "the column to predict later on (default: %(default)s); in a CSV it may be called target as well"
     add("--target", default="band_gap", metavar="COLUMN", help=target)
     hull = "keep materials up to E eV/atom above the convex hull"
@@ -182,8 +187,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the script."""
     given = parse_arguments(arguments)
     check_paths(given.source, given.input, given.measured, given.output)
-    if given.alloys and not given.measured:
-        raise InputError("--alloys: goes with --measured FILE, the list in which the alloys are; give both")
+    for flag, asked in (("--alloys", given.alloys), ("--estimate", given.estimate)):
+        if asked and not given.measured:
+            raise InputError(f"{flag}: goes with --measured FILE, the list of measured gaps; give both")
 
     from bandgaps import dataset, sources
 
@@ -200,6 +206,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for each in measured:
         rows = sources.with_measured(rows, each)
     table, steps = sources.prepare(rows, given.target, filters, given.seed, train_on)
+    if given.estimate:
+        table = sources.with_estimates(table, measured, filters)
     if given.alloys:
         table, step = sources.with_measured_alloys(table, measured, filters)
         steps.append(step)

@@ -134,17 +134,23 @@ def graphs_of(rows: pd.DataFrame, path: Path, cutoff: float) -> Graphs:
 
 def targets_of(rows: pd.DataFrame, built: Graphs, columns: Sequence[str], options: argparse.Namespace) -> Rows:
     """Every gap known of rows, each with its graph and its level of theory, and how the rows are passed in training."""
-    from bandgaps.fidelities import known_values, passes, shrinkage
+    import numpy as np
+
+    from bandgaps import fidelities
     from bandgaps.graphs import merged
     from bandgaps.training import Rows
 
-    row, level, value = known_values(rows, columns)
+    levels = options.fidelities or ()
+    known, guessed = fidelities.known_values(rows, columns), fidelities.estimated_values(rows, levels)
+    row, level, value = (np.concatenate(pair) for pair in zip(known, guessed, strict=True))
     chosen = merged(built).select(row)
     companion = rows[COMPANION].to_numpy(dtype=float)[row] if has_companion(rows, columns) else None
-    if not options.fidelities:
+    if not levels:
         return Rows(chosen, value, level, companion)
-    often = passes(options.fidelities, level, value, chosen.bond_counts)
-    return Rows(chosen, value, level, companion, often, shrinkage(options.fidelities, level))
+    bonds, first = chosen.bond_counts, len(known[0])
+    often = fidelities.passes(levels, level[:first], value[:first], bonds[:first])
+    often = np.concatenate([often, fidelities.estimated_passes(bonds[first:])])
+    return Rows(chosen, value, level, companion, often, fidelities.shrinkage(levels, level))
 
 
 def has_companion(rows: pd.DataFrame, columns: Sequence[str]) -> bool:

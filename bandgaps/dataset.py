@@ -10,6 +10,7 @@ The table is a pandas DataFrame with one row a material:
 | `energy_above_hull`, `formation_energy_per_atom` or `energy_per_atom` | eV/atom; picks the lowest-energy polymorph |
 | `band_gap` | eV; 0 is a metal. Other numeric columns can be targets as well |
 | `band_gap_gllbsc`, `band_gap_hse`, `band_gap_experiment` | eV, at other levels of theory and measured; often missing |
+| `band_gap_experiment_estimate` | eV, guessed from the composition of a training row that nobody has measured |
 | `split` | `train`, `validation` or `test` |
 
 On disk it has the format of `matminer.utils.io.store_dataframe_as_json` (orient "split"), gzipped.
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 ENERGIES = ("energy_above_hull", "formation_energy_per_atom", "energy_per_atom")
 PARTS = ("train", "validation", "test")
 EXPERIMENT = "band_gap_experiment"
+ESTIMATE = "band_gap_experiment_estimate"
 ISOLATION_CUTOFF = 4.0  # Å
 TEST_FRACTION = 0.2
 VALIDATION_FRACTION = 0.1  # of what is not test

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from bandgaps.dataset import EXPERIMENT
+from bandgaps.dataset import ESTIMATE, EXPERIMENT
 
 COLUMNS = {
     "pbe": "band_gap",
@@ -39,6 +39,14 @@ def known_values(table: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarra
     return row, level.astype(np.int32), values[row, level]
 
 
+def estimated_values(table: pd.DataFrame, levels: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The measured gaps that a table guesses, as `known_values`; none where it does not or no level is experiment."""
+    if "experiment" not in levels or ESTIMATE not in table:
+        return known_values(table, [])
+    row, level, value = known_values(table, [ESTIMATE])
+    return row, level + list(levels).index("experiment"), value
+
+
 def passes(levels: Sequence[str], level: np.ndarray, value: np.ndarray, bonds: np.ndarray) -> np.ndarray:
     """How often a training epoch passes each row, shape (rows,); settled by errors on validation rows.
 
@@ -53,6 +61,15 @@ def passes(levels: Sequence[str], level: np.ndarray, value: np.ndarray, bonds: n
     """
     name = np.asarray(levels)[level]
     often = np.where((name == "experiment") & (value > 0), 10.0, np.where(name == "gllbsc", 2.0, 1.0))
+    return _of_large(often, bonds)
+
+
+def estimated_passes(bonds: np.ndarray) -> np.ndarray:
+    """The same for rows whose measured gap is a guess, of which there are many."""
+    return _of_large(np.full(len(bonds), 0.3), bonds)
+
+
+def _of_large(often: np.ndarray, bonds: np.ndarray) -> np.ndarray:
     return np.where(bonds > MANY_BONDS, often / 3, often)
 
 

@@ -169,12 +169,33 @@ def with_measured_alloys(
     """Add the alloys in lists of measured gaps that `measured_alloys.rows` finds, but none that is to be left out."""
     from bandgaps import measured_alloys
 
-    formulas = pd.concat([source.table["formula"] for source in measured], ignore_index=True)
-    gaps = pd.concat([_measured_gaps(source) for source in measured], ignore_index=True)
-    kept = [not any(has_together(formula, system) for system in filters.leave_out) for formula in formulas]
-    alloys = measured_alloys.rows(table, formulas[kept], gaps[kept])
+    formulas, gaps = together(measured, filters)
+    alloys = measured_alloys.rows(table, formulas, gaps)
     table = pd.concat([table, alloys], ignore_index=True)
     return table, Step("with measured alloys", len(table))
+
+
+def with_estimates(table: pd.DataFrame, measured: Collection[Source], filters: Filters) -> pd.DataFrame:
+    """Add what `estimates.column` makes of lists of measured gaps, without the formulas that are to be left out.
+
+    Raises:
+        InputError: a list has no gaps, or the table has no PBE gaps.
+    """
+    from bandgaps import estimates
+
+    dataset.require_columns(table, ["band_gap"], "the table, for --estimate")
+    return table.assign(**{dataset.ESTIMATE: estimates.column(table, *together(measured, filters))})
+
+
+def together(measured: Collection[Source], filters: Filters) -> tuple[pd.Series, pd.Series]:
+    """Formulas and gaps (eV) of several lists; what a later one says of a formula replaces what earlier ones say."""
+    lists = [pd.DataFrame({"formula": each.table["formula"], "gap": _measured_gaps(each)}) for each in measured]
+    for k, each in enumerate(lists):
+        later = {formula for other in lists[k + 1 :] for formula in other["formula"]}
+        left_out = [any(has_together(formula, system) for system in filters.leave_out) for formula in each["formula"]]
+        lists[k] = each[~each["formula"].isin(later) & ~np.array(left_out, dtype=bool)]
+    joined = pd.concat(lists, ignore_index=True)
+    return joined["formula"], joined["gap"]
 
 
 # ------------------------------------------------------------------------------------------------- formulas, elements

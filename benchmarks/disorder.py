@@ -1,11 +1,11 @@
 """Which representation of disorder is nearer to the measured gaps of alloys other than Si-Ge.
 
-    python -m benchmarks.disorder TABLE.json.gz MEASURED.csv [MODEL]
+    python -m benchmarks.disorder TABLE.json.gz MEASURED.csv [MEASURED.csv ...]
 
-Takes from MEASURED (columns formula, target, eV) the pseudo-binary alloys A(1-x)B(x)C whose ends AC and BC are in TABLE
-(of query.py, --polymorphs all) with one structure, leaves out those that the model was trained on, and predicts each in
-two ways, at Vegard's volume: A and B share a site, or A and B lie at random on the sites of cells of eight formula
-units. Writes disorder.json to data/metrics/multifidelity.
+Takes from the lists MEASURED (columns formula and target or band_gap, eV) the pseudo-binary alloys A(1-x)B(x)C whose
+ends AC and BC are in TABLE (of query.py, --polymorphs all) with one structure, leaves out those that the bundled model
+was trained on, and predicts each in two ways, at Vegard's volume: A and B share a site, or A and B lie at random on the
+sites of cells of eight formula units. Writes disorder.json to data/metrics/multifidelity.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ def ordered_gaps(model: megnet.Model, alloys: list[MeasuredAlloy]) -> np.ndarray
 
 def main() -> None:
     """Compare, print and write."""
-    if len(sys.argv) not in (3, 4):
-        raise InputError("python -m benchmarks.disorder TABLE.json.gz MEASURED.csv [MODEL]")
-    model = megnet.load(sys.argv[3] if len(sys.argv) == 4 else MODEL)
-    measured = sources.from_file(sys.argv[2], dataset.EXPERIMENT).table
+    if len(sys.argv) < 3:
+        raise InputError("python -m benchmarks.disorder TABLE.json.gz MEASURED.csv [MEASURED.csv ...]")
+    model = megnet.load(MODEL)
+    lists = [sources.from_file(path, dataset.EXPERIMENT) for path in sys.argv[2:]]
     alloys = [
         alloy
-        for alloy in measured_alloys.find(dataset.read(sys.argv[1]), measured["formula"], measured[dataset.EXPERIMENT])
+        for alloy in measured_alloys.find(dataset.read(sys.argv[1]), *sources.together(lists, sources.Filters()))
         if alloy.formula not in (model.formulas if model.formulas is not None else ())
     ]
     found = {

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from bandgaps.fidelities import LONGER, MANY_BONDS, known_values, passes, shrinkage
+from bandgaps.fidelities import LONGER, MANY_BONDS, estimated_passes, estimated_values, known_values, passes, shrinkage
 
 
 def test_every_known_value_comes_with_its_row_and_level() -> None:
@@ -24,6 +24,21 @@ def test_rare_gaps_come_more_often_and_large_crystals_less() -> None:
     calculated, metal, measured, measured_metal, large = passes(["pbe", "experiment"], level, value, bonds)
     assert measured > calculated == metal == measured_metal == 1
     assert large < measured
+
+
+def test_estimates_are_gaps_at_the_level_of_experiment() -> None:
+    table = pd.DataFrame({"band_gap": [0.0, 1.0], "band_gap_experiment_estimate": [np.nan, 1.7]})
+    levels = ["pbe", "hse", "experiment"]
+    assert [values.tolist() for values in estimated_values(table, levels)] == [[1], [2], [1.7]]
+    for known, asked in ((table, ["pbe", "hse"]), (table[["band_gap"]], levels)):
+        assert [len(values) for values in estimated_values(known, asked)] == [0, 0, 0]
+
+
+def test_estimates_come_less_often_than_what_was_measured() -> None:
+    bonds = np.array([10, 10, MANY_BONDS + 1])
+    measured = passes(["experiment"], np.zeros(3, dtype=int), np.array([1.0, 0.0, 1.0]), bonds)
+    estimated = estimated_passes(bonds)
+    assert (estimated > 0).all() and (estimated < measured / 2).all() and estimated[2] < estimated[0]
 
 
 def test_only_crystals_with_measured_gaps_are_shrunk() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from helpers import ROOT, SHARED, needs_shared
+from helpers import ROOT, SAMPLE, SHARED, needs_shared
 from materials_project_server import KEY, Server, many_crystals, serving
 from pymatgen.core import Lattice, Structure
 
@@ -233,6 +233,21 @@ def test_measured_alloys_join_the_table_but_not_the_one_asked_about(
     assert (gallium["formula"], gallium["band_gap_experiment"]) == ("GaAs", 1.519)
 
 
+def test_gaps_are_estimated_where_asked_for(tmp_path: Path, environment: dict[str, str]) -> None:
+    sample = dataset.read(SAMPLE, structures=False).drop_duplicates("formula")
+    sample[["formula", "band_gap"]].iloc[::2].to_csv(tmp_path / "measured.csv", index=False)
+    done = run(
+        ["--source", "sample", "--measured", "measured.csv", "--estimate", "--output", "out.json"],
+        tmp_path,
+        environment,
+    )
+    assert done.returncode == 0, done.stderr
+    table = dataset.read(tmp_path / "out.json", structures=False)
+    expected = (table["split"] == "train") & table["band_gap_experiment"].isna()
+    assert table["band_gap_experiment_estimate"].notna().equals(expected) and expected.any()
+    assert f"{expected.sum()} with band_gap_experiment_estimate" in done.stdout
+
+
 def test_full_disk_leaves_the_old_table(tmp_path: Path, environment: dict[str, str]) -> None:
     table_from(tmp_path)
     old = snapshot(tmp_path)
@@ -271,6 +286,7 @@ def test_full_disk_leaves_the_old_table(tmp_path: Path, environment: dict[str, s
         (["--source", "sample", "--measured", "none.csv"], 2, "none.csv: no such file"),
         (["--source", "sample", "--measured", "bad.csv"], 2, "bad.csv: row 0 (Si): -1"),
         (["--source", "sample", "--alloys"], 2, "--alloys: goes with --measured FILE"),
+        (["--source", "sample", "--estimate"], 2, "--estimate: goes with --measured FILE"),
         (
             ["--source", "sample", "--measured", "table.json", "--output", "./table.json"],
             2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import signal
 import subprocess
@@ -252,6 +253,25 @@ def test_one_level_can_be_scored_alone(levels: Path, tmp_path: Path) -> None:
     assert one["all"] == all_levels["fidelities"]["experiment"]["all"]
     with pytest.raises(InputError, match=r"--fidelity hse: not known to this model; it knows pbe, experiment"):
         run(tmp_path, "--data", levels / "table.json.gz", "--weights", model, "--fidelity", "hse")
+
+
+def test_estimates_of_measured_gaps_are_learnt_as_such_but_with_less_weight(levels: Path) -> None:
+    rows = dataset.read_records(levels / "table.json.gz")
+    rows = rows.assign(band_gap_experiment_estimate=(rows["band_gap"] * 3).where(rows["band_gap_experiment"].isna()))
+    built = graphs.build([Structure.from_dict(record) for record in rows["structure"]], 4.0)
+    estimates = rows[rows["band_gap_experiment_estimate"].notna()]
+    options = argparse.Namespace(fidelities=["pbe", "experiment"])
+    fitted = structure.targets_of(rows, built, ["band_gap", "band_gap_experiment"], options)
+    assert len(fitted.targets) == len(fitted.graphs) == 2 * len(rows)
+    assert fitted.passes is not None and fitted.companion is not None
+    measured, estimated = fitted.levels == 1, np.arange(2 * len(rows)) >= 2 * len(rows) - len(estimates)
+    assert measured[estimated].all()
+    assert fitted.targets[estimated].tolist() == estimates["band_gap_experiment_estimate"].tolist()
+    assert fitted.companion[estimated].tolist() == estimates["formation_energy_per_atom"].tolist()
+    assert fitted.passes[estimated].max() < fitted.passes[measured & ~estimated].min() / 2
+
+    alone = structure.targets_of(rows, built, ["band_gap"], argparse.Namespace(fidelities=None))
+    assert alone.targets.tolist() == rows["band_gap"].tolist()
 
 
 def test_a_level_that_the_table_lacks_is_named(levels: Path, tmp_path: Path) -> None:
