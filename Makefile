@@ -77,6 +77,7 @@ full: data/full/measured.csv | .venv/installed
 # The bundled structure model; hours on a laptop. MEASURED: columns formula and gap, eV, measured.
 MEASURED ?= ../shared/data/expt-gap.csv
 KNOWN = data/semiconductors.csv
+ALLOYS = data/alloys/gaps.csv
 SEVERAL = data/full/multifidelity.json.gz
 
 # what is known of a formula with certainty counts instead of what the long list says
@@ -85,13 +86,13 @@ data/full/measured.csv: $(MEASURED) $(KNOWN)
 	(awk -F, 'NR == FNR {if (FNR > 1) known[$$2]; next} !($$1 in known)' $(KNOWN) $(MEASURED); tail -n +2 $(KNOWN) | cut -d, -f2,3) > $@
 
 multifidelity: | .venv/installed
-	$(RUN) query.py --source file --input $(TABLE) --polymorphs all --measured $(MEASURED) $(KNOWN) --alloys \
-		--leave-out Si-Ge --output $(SEVERAL)
+	$(RUN) query.py --source file --input $(TABLE) --polymorphs all --measured $(MEASURED) $(KNOWN) $(ALLOYS) \
+		--estimate --alloys --leave-out Si-Ge --output $(SEVERAL)
 	@mkdir -p data/metrics/multifidelity && cp data/full/multifidelity.meta.json data/metrics/multifidelity/table.json
-	$(RUN) structure.py --data $(SEVERAL) --fidelities pbe gllbsc hse experiment --members 8 --jobs 2 --epochs 50 \
-		--patience 50 --learning-rate 0.003 --cutoff 4.3 --output $(BUNDLED) --figures figures/multifidelity \
+	$(RUN) structure.py --data $(SEVERAL) --fidelities pbe gllbsc hse experiment --members 8 --jobs 2 --epochs 42 \
+		--patience 42 --learning-rate 0.003 --cutoff 4.3 --output $(BUNDLED) --figures figures/multifidelity \
 		--metrics data/metrics/multifidelity
-	$(RUN) -m benchmarks.disorder $(SEVERAL) $(MEASURED)
+	$(RUN) -m benchmarks.disorder $(SEVERAL) $(MEASURED) $(ALLOYS)
 
 levels: | .venv/installed
 	for level in pbe gllbsc hse; do $(RUN) explore_structure.py --fidelity $$level --composition $(COMPOSITION) \
