@@ -438,14 +438,24 @@ def check_elements(graphs: Graphs, settings: Hyperparameters) -> None:
 def save(model: Model, folder: Path | str) -> None:
     """Write a model as a folder, atomically: `model.json` and the weights of each member as `member-K.npz`.
 
-    The formulas it has seen go to `training.npz`.
+    The formulas it has seen go to `training.npz`. Weights that half precision can hold take half the room.
     """
     own = {"kind": KIND, "hyperparameters": asdict(model.hyperparameters), "mean": model.mean, "std": model.std}
     own |= {"lowest": model.lowest, "calibrations": {name: asdict(each) for name, each in model.calibrations.items()}}
-    groups = {f"member-{number}": weights for number, weights in enumerate(model.members)}
+    groups = {
+        f"member-{number}": {name: _compact(array) for name, array in weights.items()}
+        for number, weights in enumerate(model.members)
+    }
     if model.formulas is not None:
         groups["training"] = {"formula": model.formulas.astype(bytes)}
     models.save(folder, {**own, **model.card}, groups)
+
+
+def _compact(array: np.ndarray) -> np.ndarray:
+    """The array in half precision if that holds all its numbers, else as it is."""
+    with np.errstate(over="ignore"):
+        half = array.astype(np.float16)
+    return half if np.array_equal(half, array) else array
 
 
 def load(path_or_name: Path | str, downloads: Path | str = published.FOLDER, url: str = published.URL) -> Model:

@@ -334,6 +334,19 @@ def test_a_saved_model_loads_and_predicts_the_same(tmp_path: Path, architecture:
         np.testing.assert_array_equal(one, other)
 
 
+def test_weights_that_half_precision_holds_take_half_the_room(tmp_path: Path) -> None:
+    model = random_model(1)
+    half = [{k: v.astype(np.float16).astype(np.float32) for k, v in weights.items()} for weights in model.members]
+    sizes = []
+    for each in (model, replace(model, members=half)):
+        megnet.save(each, tmp_path / "model")
+        sizes.append((tmp_path / "model" / "member-0.npz").stat().st_size)
+        for name, array in megnet.load(tmp_path / "model").members[0].items():
+            assert array.dtype == np.float32
+            np.testing.assert_array_equal(array, each.members[0][name])
+    assert sizes[1] < 0.6 * sizes[0]
+
+
 def test_one_member_has_no_sigma_and_several_have() -> None:
     built = graphs.build(crystals(), 4.0)
     assert np.isnan(random_model(1).predict(built)[1]).all()

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import ROOT, SAMPLE
+from pymatgen.core import Element
 
 from bandgaps import dataset, graphs, magpie, training
 from bandgaps.errors import InputError
@@ -94,7 +95,12 @@ def test_predicting_less_than_nothing_costs_nothing() -> None:
 
 def test_embeddings_are_linear_in_properties_of_the_elements() -> None:
     model, _ = training.fit(part(0, 30), part(30, 40), SMALL, QUICK, 2, None, silent)
-    table = magpie.elemental_table()[: SMALL.elements - 1]
+    table = magpie.elemental_table()[: SMALL.elements - 1].copy()
+    d, f, valence = (magpie.PROPERTIES.index(name) for name in ("NdValence", "NfValence", "NValence"))
+    for row, element in zip(table, map(Element.from_Z, range(1, SMALL.elements)), strict=True):
+        for shell, core in ((d, element.block == "p"), (f, element.row == 6 and element.Z > 71)):  # full shells
+            row[valence] -= row[shell] * core
+            row[shell] *= not core
     with_mean = np.hstack([table, np.ones((len(table), 1))])
     for weights in model.members:
         embedding = weights["element_embedding"]
@@ -106,6 +112,14 @@ def test_embeddings_are_linear_in_properties_of_the_elements() -> None:
         assert near < far / 2 and spread.min() > 0.1
     first, second = (weights["element_embedding"] for weights in model.members)
     assert not np.allclose(first, second, atol=0.1)
+
+
+def test_large_kernels_are_kept_in_half_precision() -> None:
+    settings = replace(SMALL, units=(64, 32, 16))
+    model, _ = training.fit(part(0, 30), part(30, 40), settings, QUICK, 1, None, silent)
+    fits = {k: np.array_equal(v.astype(np.float16), v) for k, v in model.members[0].items()}
+    assert {name for name, fit in fits.items() if "phi/0/kernel" in name and not fit} == set()
+    assert not fits["element_embedding"] and not fits["readout/0/bias"]
 
 
 def test_rows_that_are_shrunk_give_their_gap_to_smaller_crystals() -> None:
