@@ -150,7 +150,8 @@ def targets_of(rows: pd.DataFrame, built: Graphs, columns: Sequence[str], option
     bonds, first = chosen.bond_counts, len(known[0])
     often = fidelities.passes(levels, level[:first], value[:first], bonds[:first])
     often = np.concatenate([often, fidelities.estimated_passes(bonds[first:])])
-    return Rows(chosen, value, level, companion, often, fidelities.shrinkage(levels, level))
+    shrinkage = fidelities.shrinkage(levels, level)
+    return Rows(chosen, value, level, companion, often, shrinkage if shrinkage.any() else None)
 
 
 def has_companion(rows: pd.DataFrame, columns: Sequence[str]) -> bool:
