@@ -189,12 +189,14 @@ def with_estimates(table: pd.DataFrame, measured: Collection[Source], filters: F
 
 def together(measured: Collection[Source], filters: Filters) -> tuple[pd.Series, pd.Series]:
     """Formulas and gaps (eV) of several lists; what a later one says of a formula replaces what earlier ones say."""
-    lists = [pd.DataFrame({"formula": each.table["formula"], "gap": _measured_gaps(each)}) for each in measured]
-    for k, each in enumerate(lists):
-        later = {formula for other in lists[k + 1 :] for formula in other["formula"]}
-        left_out = [any(has_together(formula, system) for system in filters.leave_out) for formula in each["formula"]]
-        lists[k] = each[~each["formula"].isin(later) & ~np.array(left_out, dtype=bool)]
-    joined = pd.concat(lists, ignore_index=True)
+    lists = [
+        pd.DataFrame({"formula": each.table["formula"], "gap": _measured_gaps(each), "list": number})
+        for number, each in enumerate(measured)
+    ]
+    joined = pd.concat(lists)
+    left_out = [any(has_together(formula, system) for system in filters.leave_out) for formula in joined["formula"]]
+    last = joined["list"] == joined.groupby("formula")["list"].transform("max")
+    joined = joined[last & ~np.array(left_out, dtype=bool)].reset_index(drop=True)
     return joined["formula"], joined["gap"]
 
 

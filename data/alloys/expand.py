@@ -7,7 +7,7 @@ conduction band lies at
 
     E(x) = (1 - x) E0 + x E1 - x (1 - x) (c0 + c1 x)
 
-above the valence band (Vurgaftman et al., J. Appl. Phys. 89, 5815, eq. 2.11 ff.); the gap is the lowest.
+above the valence band (Vurgaftman et al., J. Appl. Phys. 89, 5815, on ternary alloys); the gap is the lowest.
 """
 
 from __future__ import annotations
