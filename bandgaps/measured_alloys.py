@@ -36,6 +36,7 @@ class MeasuredAlloy:
         x: share of b.
         ends: formulas of AC and BC.
         parent: the crystal of AC at the alloy's volume.
+        volumes: of AC and of BC, with as many atoms as the parent, Å³.
         gap: measured, eV.
         energy: on the straight line between those of the ends, eV/atom.
     """
@@ -46,6 +47,7 @@ class MeasuredAlloy:
     x: float
     ends: tuple[str, str]
     parent: Structure
+    volumes: tuple[float, float]
     gap: float
     energy: float
 
@@ -59,6 +61,12 @@ class MeasuredAlloy:
         crystal = self.parent.copy()
         crystal.replace_species({self.a: {self.a: 1 - self.x, self.b: self.x}})
         return crystal
+
+    def end(self, number: int) -> Structure:
+        """The crystal of AC (0) or BC (1) that belongs to the alloy's, at its own volume."""
+        crystal = self.parent.copy()
+        crystal.replace_species({self.a: (self.a, self.b)[number]})
+        return crystal.scale_lattice(self.volumes[number])
 
     def ordered(self, count: int, generator: np.random.Generator) -> Structure:
         """B on so many sites, chosen at random, of the eight that a supercell has."""
@@ -96,8 +104,8 @@ def find(table: pd.DataFrame, formulas: pd.Series, gaps: pd.Series) -> Iterator[
                 continue
             found = _parent(polymorphs[ends[0]], polymorphs[ends[1]], a.symbol, b.symbol, x)
             if found:
-                parent, energy = found
-                yield MeasuredAlloy(formula, a.symbol, b.symbol, x, ends, parent, float(gap), energy)
+                parent, volumes, energy = found
+                yield MeasuredAlloy(formula, a.symbol, b.symbol, x, ends, parent, volumes, float(gap), energy)
 
 
 def _energy_name(table: pd.DataFrame) -> str:
@@ -110,10 +118,11 @@ def _energy_name(table: pd.DataFrame) -> str:
 
 def _parent(
     first: Iterable[Polymorph], second: Iterable[Polymorph], a: str, b: str, x: float
-) -> tuple[Structure, float] | None:
+) -> tuple[Structure, tuple[float, float], float] | None:
     """The crystal of AC at the alloy's volume, of the polymorphs of least energy that differ in A and B only.
 
-    With it, the energy on the line between the two, eV/atom. None where no polymorph of one is one of the other.
+    With it, the volumes of the two (Å³), and the energy on the line between theirs, eV/atom. None where no polymorph of
+    one is one of the other.
     """
     matcher = StructureMatcher(attempt_supercell=False)
     for (one, low), (other, high) in sorted(product(first, second), key=lambda pair: pair[0][1] + pair[1][1]):
@@ -121,7 +130,8 @@ def _parent(
         replaced = one.copy()
         replaced.replace_species({a: b})
         if len(one) <= LARGEST and len(one) == len(other) and matcher.fit(replaced, other):
-            return one.copy().scale_lattice((1 - x) * one.volume + x * other.volume), (1 - x) * low + x * high
+            alloy = one.copy().scale_lattice((1 - x) * one.volume + x * other.volume)
+            return alloy, (one.volume, other.volume), (1 - x) * low + x * high
     return None
 
 

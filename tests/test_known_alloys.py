@@ -10,7 +10,7 @@ import pytest
 from helpers import ROOT
 from pymatgen.core import Composition
 
-from bandgaps import dataset, sources
+from bandgaps import bowing, dataset, sources
 
 ALLOYS = ROOT / "data" / "alloys"
 sys.path.insert(0, str(ALLOYS))
@@ -24,17 +24,22 @@ def extrema(*ends: str) -> pd.DataFrame:
     return BOWING[(BOWING["end_0"] == ends[0]) & (BOWING["end_1"] == ends[1])]
 
 
-def test_the_list_is_what_the_parameters_give(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+def test_the_list_is_what_the_parameters_for_training_give(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     monkeypatch.setattr(expand, "HERE", tmp_path)
     BOWING.to_csv(f"{tmp_path}/bowing.csv", index=False)
     expand.main()
-    pd.testing.assert_frame_equal(pd.read_csv(f"{tmp_path}/gaps.csv"), pd.read_csv(ALLOYS / "gaps.csv"))
+    found = pd.read_csv(f"{tmp_path}/gaps.csv")
+    pd.testing.assert_frame_equal(found, pd.read_csv(ALLOYS / "gaps.csv"))
+    systems = {frozenset(Composition(formula).elements) for formula in found["formula"]}
+    judging = BOWING[BOWING["use"] == "judging"]
+    assert set(BOWING["use"]) == {"training", "judging"}
+    assert not systems & {frozenset(Composition("".join(ends))) for ends in judging[["end_0", "end_1"]].to_numpy()}
 
 
 def test_alloys_begin_and_end_with_their_ends() -> None:
     known = sources.from_file(ROOT / "data" / "semiconductors.csv", dataset.EXPERIMENT).table
     for ends, rows in BOWING.groupby(["end_0", "end_1"]):
-        first, last = expand.gap(rows, np.array([0.0, 1.0]))
+        first, last = bowing.gap(rows, np.array([0.0, 1.0]))
         assert first == rows["band_gap_0"].min() and last == rows["band_gap_1"].min()
         for end, gap in zip(ends, (first, last), strict=True):
             listed = known.loc[known["formula"] == sources.reduced_formula(end), "band_gap"]
@@ -50,12 +55,12 @@ def test_alloys_begin_and_end_with_their_ends() -> None:
     ],
 )
 def test_well_known_alloys_have_their_gaps(ends: tuple[str, str], x: float, expected: float) -> None:
-    assert expand.gap(extrema(*ends), np.array([x])) == pytest.approx(expected, abs=0.04)
+    assert bowing.gap(extrema(*ends), np.array([x])) == pytest.approx(expected, abs=0.04)
 
 
 def test_the_gap_turns_indirect_where_it_is_known_to() -> None:
     rows, x = extrema("GaAs", "AlAs"), np.linspace(0, 1, 201)
-    direct = expand.gap(rows[rows["extremum"] == "Gamma"], x) <= expand.gap(rows[rows["extremum"] != "Gamma"], x)
+    direct = bowing.gap(rows[rows["extremum"] == "Gamma"], x) <= bowing.gap(rows[rows["extremum"] != "Gamma"], x)
     assert direct[0] and not direct[-1]
     assert x[np.argmin(direct)] == pytest.approx(0.4, abs=0.06)
 

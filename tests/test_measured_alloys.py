@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import SAMPLE
+from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Composition, Structure
 
 from bandgaps import dataset, graphs, measured_alloys
@@ -47,6 +48,16 @@ def test_an_alloy_lies_between_its_ends() -> None:
         assert alloy.parent.volume / len(alloy.parent) == pytest.approx(expected, rel=1e-6)
         energies = [table().set_index("formula").loc[[end], "energy_per_atom"].min() for end in alloy.ends]
         assert min(energies) < alloy.energy < max(energies)
+
+
+def test_the_ends_of_an_alloy_are_those_crystals() -> None:
+    for alloy in found():
+        for number, name in enumerate(alloy.ends):
+            end = alloy.end(number)
+            assert end.composition.reduced_formula == name
+            assert StructureMatcher(scale=False).fit(end, crystal(name))
+        volumes = [alloy.end(number).volume for number in (0, 1)]
+        assert np.interp(alloy.x, [0, 1], volumes) == pytest.approx(alloy.shared_site().volume)
 
 
 def test_both_elements_share_the_site_or_lie_on_as_many_as_asked_for() -> None:
