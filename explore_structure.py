@@ -46,15 +46,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from bandgaps import disorder, megnet
 
     model = megnet.load(options.model)
-    alloy = disorder.Alloy(system, model, level_of_theory(model, options.fidelity))
+    alloy = disorder.Alloy(system, model, level_of_theory(model, options.fidelity), not options.uncorrected)
+    bowing = {representation: alloy.disorder_bowing(representation) for representation in REPRESENTATIONS}
     print(
         f"{Path(options.model).name}, {len(model.members)} member(s), "
         f"level of theory: {alloy.fidelity or 'the only one it knows'}, 95 % within ± {alloy.wide:.2f} sigma"
     )
+    if any(bowing.values()):
+        print(f"bowing by disorder taken off: {', '.join(f'{name} {b:.2f} eV' for name, b in bowing.items())}")
     cells = quasirandom(alloy, wanted, options)
     metrics = {
         "model": Path(options.model).name,
         "fidelity": alloy.fidelity,
+        "disorder_bowing": bowing,
         "orderings": len(found),
         "unscaled": draw_orderings(alloy, found, options.figures),
         **draw_curves(alloy, found, cells, options),
@@ -77,6 +81,8 @@ def parser() -> argparse.ArgumentParser:
     add("--composition", nargs="+", metavar="FORMULA", help="print the gap (eV) of these formulas, represented twice")
     curve = "what is the model's curve (shared-site at the level of experiment, else orderings)"
     add("--disorder", choices=REPRESENTATIONS, help=curve)
+    raw = "leave out the bowing by disorder, known from alloys of other systems, that the curve is lowered by"
+    add("--uncorrected", action="store_true", help=raw)
     add("--anchor", action="store_true", help="also shift the curve linearly, so that its ends are the measured ones")
     enumerators = ("built-in", "pymatgen")
     add("--enumerator", choices=enumerators, default="built-in", help="pymatgen needs enumlib (%(default)s)")
@@ -163,8 +169,11 @@ def draw_curves(
     representation = options.disorder or disorder.representation(alloy.fidelity)
     curve = alloy.curve(means, representation)
     path, label = folder / name(alloy, "structures-scaled.pdf"), title(alloy, volume)
+    if alloy.disorder_bowing(representation):
+        label += "\ncurves lowered by the bowing by disorder of other alloys"
     computed = alloy.first_principles()
-    figures.disorder(path, points, means, curve, cells, alloy.system, alloy.wide, label, computed)
+    random = alloy.lowered(means, "orderings")
+    figures.disorder(path, points, random, curve, cells, alloy.system, alloy.wide, label, computed)
     write_table(cells, folder / name(alloy, "structures-scaled-quasirandom.csv"))
     write_table(curve, folder / name(alloy, "curve.csv"))
     if options.anchor:

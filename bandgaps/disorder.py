@@ -6,6 +6,8 @@ A crystal has an atom on each site, a random alloy has not, so a model of crysta
   labelings equivalent to it, with straight lines between the compositions that such cells have;
 - `shared-site`: one site that both elements share, whose embedding is the mean of theirs (Chen et al., Nat. Comput.
   Sci. 1, 46).
+
+Either leaves out part of what disorder does; where a model's card says how much, it is taken off (`bandgaps.bowing`).
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import numpy as np
 import pandas as pd
 from pymatgen.core import Composition, Structure
 
-from bandgaps import alloys, experiment, first_principles, graphs
+from bandgaps import alloys, bowing, experiment, first_principles, graphs
 from bandgaps.megnet import Model
 
 REPRESENTATIONS = {"shared-site": "band_gap_shared_site", "orderings": "band_gap_orderings"}  # and their columns
@@ -41,11 +43,13 @@ class Alloy:
         system: the elements A and B.
         model: what predicts the gaps.
         fidelity: the level of theory, None for models that know only one.
+        corrected: whether the bowing by disorder is taken off.
     """
 
     system: experiment.System
     model: Model
     fidelity: str | None = None
+    corrected: bool = True
 
     @property
     def x(self) -> str:
@@ -61,6 +65,15 @@ class Alloy:
     def parent(self) -> Structure:
         """The diamond crystal of A."""
         return alloys.diamond(self.system[0], float(experiment.lattice_constant(self.system, 0)))
+
+    def disorder_bowing(self, representation: str) -> float:
+        """What the random alloy bows by beyond what the model makes of a representation of it, eV."""
+        return bowing.of(self.model, self.fidelity, representation) if self.corrected else 0.0
+
+    def lowered(self, table: pd.DataFrame, representation: str) -> pd.DataFrame:
+        """The table (columns x_B and band_gap, eV) with its gaps lowered by the bowing by disorder, down to 0."""
+        x, bend = table[self.x], self.disorder_bowing(representation)
+        return table.assign(band_gap=np.maximum(table["band_gap"] - bend * x * (1 - x), 0)) if bend else table
 
     def predict(self, structures: Sequence[Structure], scale: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Gap and sigma (eV) of crystals on diamond sites, at the alloy's volume or else (not `scale`) as they are."""
@@ -91,7 +104,8 @@ class Alloy:
         """Gap with both elements on every site (eV): columns x_B, band_gap, band_gap_std, one row a fraction of B."""
         crystals = [alloys.shared_site(self.parent, self.system, float(x)) for x in fractions]
         gaps, std = self.predict(crystals)
-        return pd.DataFrame({self.x: fractions, "band_gap": gaps, "band_gap_std": std})
+        table = pd.DataFrame({self.x: fractions, "band_gap": gaps, "band_gap_std": std})
+        return self.lowered(table, "shared-site")
 
     def quasirandom(self, compositions: Sequence[Composition], seed: int) -> pd.DataFrame:
         """Gap of a special quasirandom structure of each composition (eV).
@@ -107,7 +121,7 @@ class Alloy:
             "band_gap": gaps,
             "band_gap_std": std,
         }
-        return pd.DataFrame(columns)
+        return self.lowered(pd.DataFrame(columns), "orderings")
 
     def first_principles(self) -> pd.DataFrame | None:
         """Calculated gaps of orderings at the model's level of theory or the nearest to it, where there are any.
@@ -122,7 +136,7 @@ class Alloy:
         """The model's gap over the whole range.
 
         Args:
-            means: of the orderings.
+            means: of the orderings, as the model predicts them.
             representation: of the disorder, the one that `band_gap` is to be; a key of `REPRESENTATIONS`.
 
         Returns:
@@ -130,7 +144,8 @@ class Alloy:
             known), and gap and sigma in both representations, eV.
         """
         columns = {}
-        for name, table in zip(REPRESENTATIONS.values(), (self.shared_sites(FRACTIONS), means), strict=True):
+        tables = (self.shared_sites(FRACTIONS), self.lowered(means, "orderings"))
+        for name, table in zip(REPRESENTATIONS.values(), tables, strict=True):
             for suffix in ("", "_std"):
                 columns[name + suffix] = np.interp(FRACTIONS, table[self.x], table[f"band_gap{suffix}"])
         chosen = REPRESENTATIONS[representation]

@@ -98,6 +98,31 @@ def test_the_curve_has_both_representations_and_the_one_that_is_asked_for() -> N
     assert shared["band_gap_std"].iloc[[0, 2]].tolist() == pytest.approx(std, abs=1e-5)
 
 
+def test_the_bowing_by_disorder_lowers_the_curve_at_the_level_of_experiment() -> None:
+    model = some_model(1, ("pbe", "experiment"))
+    model.card["disorder_bowing"] = {"shared-site": {"bowing": 0.4}, "orderings": {"bowing": 0.2}}
+    means = pd.DataFrame({"x_Ge": [0, 0.5, 1], "band_gap": [1.0, 1.2, 0.5], "band_gap_std": [0.1, 0.3, 0.1]})
+    curves = [
+        disorder.Alloy(("Si", "Ge"), model, "experiment", each).curve(means, "shared-site") for each in (False, True)
+    ]
+    for column, b in (("band_gap_shared_site", 0.4), ("band_gap_orderings", 0.2)):
+        raw, lowered = (curve[column].iloc[[0, 50, 100]].to_numpy() for curve in curves)
+        np.testing.assert_allclose(lowered, np.maximum(raw - b * np.array([0, 0.25, 0]), 0), atol=1e-6)
+        np.testing.assert_array_equal(*(curve[f"{column}_std"] for curve in curves))
+    pbe = [disorder.Alloy(("Si", "Ge"), model, "pbe", each).curve(means, "orderings") for each in (False, True)]
+    pd.testing.assert_frame_equal(*pbe)
+    cells = disorder.Alloy(("Si", "Ge"), model, "experiment").quasirandom([Composition("SiGe")], 0)
+    raw_cells = disorder.Alloy(("Si", "Ge"), model, "experiment", False).quasirandom([Composition("SiGe")], 0)
+    assert cells["band_gap"].item() == pytest.approx(max(raw_cells["band_gap"].item() - 0.05, 0), abs=1e-6)
+
+
+def test_a_damaged_bowing_is_named() -> None:
+    model = some_model(1, ("experiment",))
+    model.card["disorder_bowing"] = {"shared-site": {"bowing": "much"}}
+    with pytest.raises(InputError, match="disorder_bowing"):
+        disorder.Alloy(("Si", "Ge"), model, "experiment").shared_sites([0.5])
+
+
 def test_the_anchored_curve_is_named_so_and_has_the_measured_ends() -> None:
     curve = disorder.Alloy(("Si", "Ge"), some_model()).curve(
         pd.DataFrame({"x_Ge": [0, 1], "band_gap": [2.0, 0.5], "band_gap_std": [0, 0]}), "orderings"

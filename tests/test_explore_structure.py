@@ -20,6 +20,7 @@ from bandgaps.errors import InputError
 WEIGHTS = SHARED / "megnet-weights"
 PUBLISHED = WEIGHTS / "mp-2018.6.1" / "band_gap_regression.hdf5"
 FIDELITIES = ("pbe", "gllbsc", "hse", "experiment")
+BOWING = 0.3  # by disorder, eV
 NAMES = ("disordered-structures", "disordered-structures-scaled")
 
 
@@ -34,7 +35,8 @@ def some_model(fidelities: tuple[str, ...] = FIDELITIES) -> megnet.Model:
             {name: generator.normal(0, shape[0] ** -0.5, shape).astype(np.float32) for name, shape in shapes}
         )
     calibrations = {name: Calibration(floor=0.1, scale=2.0, wide=2.2) for name in fidelities}
-    return megnet.Model(settings, members, mean=0.9, calibrations=calibrations)
+    bowing = {"shared-site": {"bowing": BOWING}, "orderings": {"bowing": 0.0}}
+    return megnet.Model(settings, members, mean=0.9, calibrations=calibrations, card={"disorder_bowing": bowing})
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +134,8 @@ def test_the_curve_covers_the_whole_range(explored: tuple[Path, Result]) -> None
     ]
     gaps, std = model.predict(graphs.build(shared, 4.0), "experiment")
     rows = curve.iloc[[0, 30, 51, 100]]
-    np.testing.assert_allclose(rows["band_gap_shared_site"], gaps, atol=1e-4)
+    bend = BOWING * np.array([x * (1 - x) for x in fractions])
+    np.testing.assert_allclose(rows["band_gap_shared_site"], np.maximum(gaps - bend, 0), atol=1e-4)
     np.testing.assert_allclose(rows["band_gap_shared_site_std"], std, atol=1e-4)
     np.testing.assert_allclose(curve["band_gap"], curve["band_gap_shared_site"])
     np.testing.assert_allclose(curve["band_gap_std"], curve["band_gap_shared_site_std"])
@@ -153,6 +156,22 @@ def test_the_metrics_are_those_of_the_curve(explored: tuple[Path, Result]) -> No
         assert scores["share_inside_95"] == pytest.approx((off <= 2.2 * curve[f"{column}_std"]).mean(), abs=0.011)
         assert scores["0.51"] == pytest.approx(curve[column].iloc[51], abs=1e-5)
     assert found["straight-line"]["mean_absolute_deviation"] == pytest.approx(0.046, abs=5e-4)
+
+
+def test_the_bowing_by_disorder_is_told_and_can_be_left_out(explored: tuple[Path, Result]) -> None:
+    folder, result = explored
+    told = "bowing by disorder taken off: shared-site 0.30 eV, orderings 0.00 eV"
+    assert told in result.stdout
+    lowered = "lowered by the bowing by disorder of other alloys"
+    assert lowered in words(folder / "figures" / f"SiGe-{NAMES[1]}.pdf")
+    assert metrics(folder)["disorder_bowing"] == {"shared-site": BOWING, "orderings": 0.0}
+    printed = run_here(folder, "--uncorrected", "--max-atoms", 4, "--figures", "raw", "--metrics", "raw")
+    assert "taken off" not in printed
+    assert lowered not in words(folder / "raw" / f"SiGe-{NAMES[1]}.pdf")
+    raw, curve = (pd.read_csv(folder / name / "SiGe-disordered-curve.csv") for name in ("raw", "figures"))
+    x = curve["x_Ge"]
+    np.testing.assert_allclose(curve["band_gap"], np.maximum(raw["band_gap"] - BOWING * x * (1 - x), 0), atol=1e-4)
+    assert json.loads((folder / "raw" / "alloy.json").read_text())["disorder_bowing"]["shared-site"] == 0
 
 
 def test_quasirandom_structures_are_rows_too(explored: tuple[Path, Result]) -> None:
