@@ -102,7 +102,7 @@ def from_measured(folder: Path, system: System) -> tuple[pd.DataFrame, dict[str,
     Raises:
         InputError: the model was trained on something else.
     """
-    from bandgaps.dataset import EXPERIMENT
+    from bandgaps.names import EXPERIMENT
 
     table, points, card = sweep(folder, system)
     if card["target"] != EXPERIMENT:

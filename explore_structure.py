@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bandgaps.errors import InputError, exit_code
+from bandgaps.names import LEVELS, REPRESENTATIONS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from bandgaps.megnet import Model
 
 System = tuple[str, str]
-FIDELITIES = ("pbe", "gllbsc", "hse", "experiment")
-REPRESENTATIONS = ("shared-site", "orderings")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -74,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     bundled = "data/models/megnet-multifidelity"
     add("--model", default=bundled, help="model folder, .hdf5 file or published name (%(default)s)")
-    add("--fidelity", choices=FIDELITIES, help="level of theory (experiment where the model knows it)")
+    add("--fidelity", choices=LEVELS, help="level of theory (experiment where the model knows it)")
     add("--system", default="Si-Ge", metavar="A-B", help="two elements with diamond lattices (%(default)s)")
     limit = "largest cell of the orderings, in atoms (%(default)s; 14 takes longer)"
     add("--max-atoms", type=int, default=10, help=limit)

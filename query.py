@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bandgaps.errors import InputError, exit_code
+from bandgaps.names import EXPERIMENT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -145,7 +146,7 @@ def account(
             "input": ", ".join(source.name for source in measured),
             "database_version": [source.database_version for source in measured],
             "formulas": len({formula for source in measured for formula in source.table["formula"]}),
-            "matched": int(table[dataset.EXPERIMENT].notna().sum()),
+            "matched": int(table[EXPERIMENT].notna().sum()),
         }
         if measured
         else None,
@@ -201,7 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         given.polymorphs == "all",
     )
     train_on = _understood("--train-on", given.train_on, lambda texts: list(map(sources.reduced_formula, texts)))
-    measured = [sources.from_file(path, dataset.EXPERIMENT) for path in given.measured]
+    measured = [sources.from_file(path, EXPERIMENT) for path in given.measured]
     rows = find_rows(given.source, given, filters)
     for each in measured:
         rows = sources.with_measured(rows, each)

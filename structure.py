@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bandgaps.errors import InputError, exit_code
+from bandgaps.names import LEVELS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,10 +29,8 @@ if TYPE_CHECKING:
 
     from bandgaps.graphs import Graphs
     from bandgaps.megnet import Model
-    from bandgaps.training import Rows, Training
+    from bandgaps.training import Training
 
-FIDELITIES = ("pbe", "gllbsc", "hse", "experiment")
-COMPANION = "formation_energy_per_atom"  # eV/atom; learnt beside the gap where all rows have it
 SMALL = 5_000  # training rows; with fewer, an ensemble costs little and says how sure it is
 SMALL_STEPS = 1000  # of the optimiser for each of its members, some half a minute in all
 FEW_ROWS = "a model of so few rows shows trends among crystals like those it has seen; trust none of its gaps alone"
@@ -61,11 +60,11 @@ def parser() -> argparse.ArgumentParser:
     add("--weights", metavar="NAME|PATH", help="use this model instead of training one")
     add("--evaluate", type=Path, metavar="TABLE", help="score the model on all rows of another table")
     add("--predict", nargs="+", metavar="FILE", help="print gap ± sigma of structure files (CIF, POSCAR, …)")
-    add("--fidelity", choices=FIDELITIES, help="level of theory to predict at, for models that know several")
+    add("--fidelity", choices=LEVELS, help="level of theory to predict at, for models that know several")
     add(
         "--fidelities",
         nargs="+",
-        choices=FIDELITIES,
+        choices=LEVELS,
         help="learn these levels of theory together (columns band_gap, …)",
     )
     add("--restart", action="store_true", help="begin training anew, whatever an interrupted run has left")
@@ -132,33 +131,6 @@ def graphs_of(rows: pd.DataFrame, path: Path, cutoff: float) -> Graphs:
     return graphs.cached(list(rows["structure"]), cutoff, path.parent / ".cache", names)
 
 
-def targets_of(rows: pd.DataFrame, built: Graphs, columns: Sequence[str], options: argparse.Namespace) -> Rows:
-    """Every gap known of rows, each with its graph and its level of theory, and how the rows are passed in training."""
-    import numpy as np
-
-    from bandgaps import fidelities
-    from bandgaps.graphs import merged
-    from bandgaps.training import Rows
-
-    levels = options.fidelities or ()
-    known, guessed = fidelities.known_values(rows, columns), fidelities.estimated_values(rows, levels)
-    row, level, value = (np.concatenate(pair) for pair in zip(known, guessed, strict=True))
-    chosen = merged(built).select(row)
-    companion = rows[COMPANION].to_numpy(dtype=float)[row] if has_companion(rows, columns) else None
-    if not levels:
-        return Rows(chosen, value, level, companion)
-    bonds, first = chosen.bond_counts, len(known[0])
-    often = fidelities.passes(levels, level[:first], value[:first], bonds[:first])
-    often = np.concatenate([often, fidelities.estimated_passes(bonds[first:])])
-    shrinkage = fidelities.shrinkage(levels, level)
-    return Rows(chosen, value, level, companion, often, shrinkage if shrinkage.any() else None)
-
-
-def has_companion(rows: pd.DataFrame, columns: Sequence[str]) -> bool:
-    """Whether the formation energy is known of all rows, and is not what is to be learnt."""
-    return COMPANION in rows and COMPANION not in columns and bool(rows[COMPANION].notna().all())
-
-
 def model_folder(options: argparse.Namespace, target: str) -> Path:
     """Where the model for this target is or will be."""
     return options.output or Path(f"data/models/megnet-{target}")
@@ -182,15 +154,17 @@ def train(options: argparse.Namespace) -> None:
     table, target = read(options.data, options)
     import numpy as np
 
-    from bandgaps import dataset, evaluation, megnet, models, training
-    from bandgaps.fidelities import COLUMNS
+    from bandgaps import dataset, evaluation, fidelities, megnet, models, training
     from bandgaps.files import sha256
 
-    columns = [COLUMNS[level] for level in options.fidelities] if options.fidelities else [target]
+    columns = [LEVELS[level] for level in options.fidelities] if options.fidelities else [target]
     dataset.require_columns(table, columns, options.data)
     parts = {part: table[table["split"] == part] for part in ("train", "validation", "test")}
     built = {part: graphs_of(parts[part], options.data, options.cutoff) for part in ("train", "validation")}
-    fitted, validated = (targets_of(parts[part], built[part], columns, options) for part in ("train", "validation"))
+    levels = options.fidelities or ()
+    fitted, validated = (
+        fidelities.training_rows(parts[part], built[part], columns, levels) for part in ("train", "validation")
+    )
     settings, members = how_to_train(len(fitted.targets), columns[0], options)
     output = model_folder(options, target)
     checkpoints = output.with_name(output.name + ".checkpoints")
@@ -213,8 +187,8 @@ def train(options: argparse.Namespace) -> None:
         devices=options.devices,
         jobs=options.jobs,
     )
-    levels = evaluation.levels(model, table, target, None)
-    calibrations = evaluation.calibrated(model, parts["validation"], built["validation"], levels)
+    scored = evaluation.levels(model, table, target, None)
+    calibrations = evaluation.calibrated(model, parts["validation"], built["validation"], scored)
     seen = np.unique(table.loc[table["split"] != "test", "formula"].to_numpy(dtype=str))
     card = {
         "name": output.name,

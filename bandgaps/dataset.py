@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
 ENERGIES = ("energy_above_hull", "formation_energy_per_atom", "energy_per_atom")
 PARTS = ("train", "validation", "test")
-EXPERIMENT = "band_gap_experiment"
-ESTIMATE = "band_gap_experiment_estimate"
 ISOLATION_CUTOFF = 4.0  # Å
 TEST_FRACTION = 0.2
 VALIDATION_FRACTION = 0.1  # of what is not test

@@ -22,8 +22,8 @@ from pymatgen.core import Composition, Structure
 
 from bandgaps import alloys, bowing, experiment, first_principles, graphs
 from bandgaps.megnet import Model
+from bandgaps.names import REPRESENTATIONS
 
-REPRESENTATIONS = {"shared-site": "band_gap_shared_site", "orderings": "band_gap_orderings"}  # and their columns
 FRACTIONS = np.arange(101) / 100
 REPORTED = (0, 0.25, 0.5, 0.51, 0.75, 1)  # compositions named in the metrics
 COMPUTED = {

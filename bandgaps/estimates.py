@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bandgaps import dataset, forest, magpie
-from bandgaps.dataset import EXPERIMENT
+from bandgaps.names import EXPERIMENT
 
 FEWEST = 50  # measured gaps that a forest is grown on
 

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from bandgaps import calibration, metrics
-from bandgaps.fidelities import COLUMNS, known_values
+from bandgaps.fidelities import known_values
 from bandgaps.graphs import Graphs
 from bandgaps.megnet import Model
+from bandgaps.names import LEVELS
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,10 @@ def levels(model: Model, table: pd.DataFrame, target: str, fidelity: str | None)
     `fidelity` alone, on its column if there is one, else on the target.
     """
     if fidelity:
-        column = COLUMNS.get(fidelity, target)
+        column = LEVELS.get(fidelity, target)
         return {fidelity: column if column in table else target}
     known: dict[str | None, str] = {
-        name: COLUMNS[name] for name in model.hyperparameters.fidelities if COLUMNS.get(name) in table
+        name: LEVELS[name] for name in model.hyperparameters.fidelities if LEVELS.get(name) in table
     }
     return known or {None: target}
 

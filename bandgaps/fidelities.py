@@ -11,17 +11,42 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from bandgaps.dataset import ESTIMATE, EXPERIMENT
-
-COLUMNS = {
-    "pbe": "band_gap",
-    "gllbsc": "band_gap_gllbsc",
-    "hse": "band_gap_hse",
-    "experiment": EXPERIMENT,
-}  # of the shared table, eV; in the order in which published models know them
+from bandgaps.graphs import Graphs, merged
+from bandgaps.names import ESTIMATE, FORMATION_ENERGY
+from bandgaps.training import Rows
 
 MANY_BONDS = 600  # of a crystal
 LONGER = 0.025  # PBE lattice constants exceed measured ones by up to that part, on average by half of it
+
+
+def training_rows(table: pd.DataFrame, graphs: Graphs, columns: Sequence[str], levels: Sequence[str]) -> Rows:
+    """Every gap known of a table's crystals, each with its graph and its level, and how training passes it.
+
+    Where all formation energies are known, they are learnt beside the gap.
+
+    Args:
+        table: with the columns.
+        graphs: of its rows.
+        columns: what is to be learnt, one for each level of theory, eV.
+        levels: their names; none if there is but one.
+    """
+    known, guessed = known_values(table, columns), estimated_values(table, levels)
+    row, level, value = (np.concatenate(pair) for pair in zip(known, guessed, strict=True))
+    chosen = merged(graphs).select(row)
+    companion = table[FORMATION_ENERGY].to_numpy(dtype=float)[row] if _has_companion(table, columns) else None
+    if not levels:
+        return Rows(chosen, value, level, companion)
+    bonds, first = chosen.bond_counts, len(known[0])
+    often = passes(levels, level[:first], value[:first], bonds[:first])
+    often = np.concatenate([often, estimated_passes(bonds[first:])])
+    shrunk = shrinkage(levels, level)
+    return Rows(chosen, value, level, companion, often, shrunk if shrunk.any() else None)
+
+
+def _has_companion(table: pd.DataFrame, columns: Sequence[str]) -> bool:
+    """Whether the formation energy is known of all rows, and is not what is to be learnt."""
+    known = FORMATION_ENERGY in table and FORMATION_ENERGY not in columns
+    return known and bool(table[FORMATION_ENERGY].notna().all())
 
 
 def known_values(table: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

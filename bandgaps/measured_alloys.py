@@ -15,8 +15,9 @@ import pandas as pd
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Composition, Structure
 
-from bandgaps.dataset import EXPERIMENT, energy_column
+from bandgaps.dataset import energy_column
 from bandgaps.errors import InputError
+from bandgaps.names import EXPERIMENT
 
 SITES = 8  # of A and B in an ordered cell
 DILUTE = 0.05  # what has less of an element says nothing about mixtures

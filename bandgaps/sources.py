@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bandgaps import dataset, materials_project
+from bandgaps import dataset, materials_project, names
 from bandgaps.dataset import Step
 from bandgaps.errors import InputError
 from bandgaps.files import sha256
@@ -143,14 +143,14 @@ def with_measured(source: Source, measured: Source) -> Source:
     of_formulas = gaps[~own].groupby(measured.table["formula"][~own]).mean()
     values = table["material_id"].map(of_crystals)
     values = values.fillna(table["formula"].map(of_formulas).where(dataset.represents_formula(table)))
-    if dataset.EXPERIMENT in table:
-        values = values.fillna(table[dataset.EXPERIMENT].where(~table["formula"].isin(measured.table["formula"])))
-    return replace(source, table=table.assign(**{dataset.EXPERIMENT: values}))
+    if names.EXPERIMENT in table:
+        values = values.fillna(table[names.EXPERIMENT].where(~table["formula"].isin(measured.table["formula"])))
+    return replace(source, table=table.assign(**{names.EXPERIMENT: values}))
 
 
 def _measured_gaps(measured: Source) -> pd.Series:
     """The gaps in a list of measured ones, eV, each checked to be one."""
-    column = dataset.EXPERIMENT if dataset.EXPERIMENT in measured.table else "band_gap"
+    column = names.EXPERIMENT if names.EXPERIMENT in measured.table else "band_gap"
     dataset.require_columns(measured.table, [column], measured.name)
     gaps = pd.to_numeric(measured.table[column], errors="coerce")
     bad = np.flatnonzero(~(np.isfinite(gaps) & (gaps >= 0)))
@@ -184,7 +184,7 @@ def with_estimates(table: pd.DataFrame, measured: Collection[Source], filters: F
     from bandgaps import estimates
 
     dataset.require_columns(table, ["band_gap"], "the table, for --estimate")
-    return table.assign(**{dataset.ESTIMATE: estimates.column(table, *together(measured, filters))})
+    return table.assign(**{names.ESTIMATE: estimates.column(table, *together(measured, filters))})
 
 
 def together(measured: Collection[Source], filters: Filters) -> tuple[pd.Series, pd.Series]:

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from pymatgen.core import Structure
 
-from bandgaps import bowing, dataset, graphs, measured_alloys, megnet, sources
+from bandgaps import bowing, dataset, graphs, measured_alloys, megnet, names, sources
 from bandgaps.errors import InputError, exit_code
 from bandgaps.files import write_json
 from bandgaps.measured_alloys import SITES, MeasuredAlloy
@@ -53,7 +53,7 @@ def main() -> None:
     if len(sys.argv) < 3:
         raise InputError("python -m benchmarks.disorder TABLE.json.gz MEASURED.csv [MEASURED.csv ...]")
     model = megnet.load(MODEL)
-    lists = [sources.from_file(path, dataset.EXPERIMENT) for path in sys.argv[2:]]
+    lists = [sources.from_file(path, names.EXPERIMENT) for path in sys.argv[2:]]
     alloys = [
         alloy
         for alloy in measured_alloys.find(dataset.read(sys.argv[1]), *sources.together(lists, sources.Filters()))

@@ -12,6 +12,7 @@ from bandgaps.calibration import Calibration
 from bandgaps.disorder import FRACTIONS
 from bandgaps.errors import InputError
 from bandgaps.megnet import Hyperparameters, Model
+from bandgaps.names import REPRESENTATIONS
 
 MEASURED = experiment.gap(("Si", "Ge"), FRACTIONS)
 UNKNOWN = np.full(101, np.nan)
@@ -82,7 +83,7 @@ def test_what_is_not_known_is_none() -> None:
 def test_the_curve_has_both_representations_and_the_one_that_is_asked_for() -> None:
     alloy = disorder.Alloy(("Si", "Ge"), some_model())
     means = pd.DataFrame({"x_Ge": [0, 0.5, 1], "band_gap": [1.0, 2.0, 0.0], "band_gap_std": [0.1, 0.3, 0.1]})
-    curves = {name: alloy.curve(means, name) for name in disorder.REPRESENTATIONS}
+    curves = {name: alloy.curve(means, name) for name in REPRESENTATIONS}
     for name, column in (("shared-site", "band_gap_shared_site"), ("orderings", "band_gap_orderings")):
         curve = curves[name]
         np.testing.assert_array_equal(curve["band_gap"], curve[column])

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from helpers import SAMPLE
 
-from bandgaps import dataset, estimates, sources
+from bandgaps import dataset, estimates, names, sources
 from bandgaps.errors import InputError
 from bandgaps.sources import Filters, Source
 
@@ -79,12 +79,12 @@ def test_what_is_left_out_does_not_teach_and_later_lists_count() -> None:
     assert arsenides.sum() > 10
     filters = Filters(leave_out=("As",))
     one, other = (
-        sources.with_estimates(table(), [source(gaps.where(~arsenides, wrong))], filters)[dataset.ESTIMATE]
+        sources.with_estimates(table(), [source(gaps.where(~arsenides, wrong))], filters)[names.ESTIMATE]
         for wrong in (3.0, 9.0)
     )
     assert one.equals(other) and one.notna().any()
     both = sources.with_estimates(table(), [source(gaps * 0), source(gaps)], Filters())
-    np.testing.assert_array_equal(both[dataset.ESTIMATE], guessed())
+    np.testing.assert_array_equal(both[names.ESTIMATE], guessed())
 
 
 def test_a_table_without_pbe_gaps_is_refused() -> None:

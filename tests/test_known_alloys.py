@@ -10,7 +10,7 @@ import pytest
 from helpers import ROOT
 from pymatgen.core import Composition
 
-from bandgaps import bowing, dataset, sources
+from bandgaps import bowing, names, sources
 
 ALLOYS = ROOT / "data" / "alloys"
 sys.path.insert(0, str(ALLOYS))
@@ -37,7 +37,7 @@ def test_the_list_is_what_the_parameters_for_training_give(monkeypatch: pytest.M
 
 
 def test_alloys_begin_and_end_with_their_ends() -> None:
-    known = sources.from_file(ROOT / "data" / "semiconductors.csv", dataset.EXPERIMENT).table
+    known = sources.from_file(ROOT / "data" / "semiconductors.csv", names.EXPERIMENT).table
     for ends, rows in BOWING.groupby(["end_0", "end_1"]):
         first, last = bowing.gap(rows, np.array([0.0, 1.0]))
         assert first == rows["band_gap_0"].min() and last == rows["band_gap_1"].min()
@@ -66,6 +66,6 @@ def test_the_gap_turns_indirect_where_it_is_known_to() -> None:
 
 
 def test_silicon_and_germanium_are_in_none() -> None:
-    measured = sources.from_file(ALLOYS / "gaps.csv", dataset.EXPERIMENT).table
+    measured = sources.from_file(ALLOYS / "gaps.csv", names.EXPERIMENT).table
     assert measured["formula"].is_unique and len(measured) > 80 and measured["band_gap"].between(0, 7).all()
     assert not any({"Si", "Ge"} & {e.symbol for e in Composition(formula)} for formula in measured["formula"])

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from materials_project_server import KEY, Documents, Server, many_crystals, serving
 from pymatgen.core import Composition, Lattice, Structure
 
-from bandgaps import dataset, materials_project, sources
+from bandgaps import dataset, materials_project, names, sources
 from bandgaps.dataset import Step
 from bandgaps.errors import InputError, RunError
 from bandgaps.materials_project import Download, Query
@@ -486,7 +486,7 @@ def test_measured_gaps_belong_to_the_lowest_polymorph(tmp_path: Path) -> None:
     dataset.write(table, tmp_path / "t.json")
     (tmp_path / "m.csv").write_text("formula,target\nSi,1.1\nSi8,1.2\nGe2,0.7\nGaAs,1.4\n")
     source = sources.from_file(tmp_path / "t.json")
-    measured = sources.from_file(tmp_path / "m.csv", dataset.EXPERIMENT)
+    measured = sources.from_file(tmp_path / "m.csv", names.EXPERIMENT)
     joined = sources.with_measured(source, measured)
     assert joined.table["band_gap_experiment"].fillna(-1).tolist() == pytest.approx([-1, 1.15, 0.7, -1])
     assert joined.table.drop(columns="band_gap_experiment").equals(source.table)
@@ -504,12 +504,12 @@ def test_a_later_list_of_measured_gaps_counts_and_may_name_crystals(tmp_path: Pa
     (tmp_path / "known.csv").write_text("material_id,formula,band_gap\nmp-1,ZnS,3.9\nmp-3,AlAs,2.2\nmp-66,GaP,9\n")
     joined = sources.from_file(tmp_path / "t.json")
     for name in ("long.csv", "known.csv"):
-        joined = sources.with_measured(joined, sources.from_file(tmp_path / name, dataset.EXPERIMENT))
+        joined = sources.with_measured(joined, sources.from_file(tmp_path / name, names.EXPERIMENT))
     assert joined.table["band_gap_experiment"].fillna(-1).tolist() == [3.9, -1, 2.2, -1]
 
 
 def test_the_bundled_list_of_semiconductors_is_one_of_measured_gaps() -> None:
-    measured = sources.from_file(ROOT / "data" / "semiconductors.csv", dataset.EXPERIMENT)
+    measured = sources.from_file(ROOT / "data" / "semiconductors.csv", names.EXPERIMENT)
     gaps = measured.table.set_index("material_id")["band_gap"]
     assert gaps.index.is_unique and gaps.between(0, 12).all() and measured.table["reference"].notna().all()
     assert (gaps["mp-149"], gaps["mp-32"]) == (1.170, 0.744)
@@ -518,7 +518,7 @@ def test_the_bundled_list_of_semiconductors_is_one_of_measured_gaps() -> None:
 
 @needs_shared
 def test_the_bundled_list_names_crystals_of_its_formulas() -> None:
-    measured = sources.from_file(ROOT / "data" / "semiconductors.csv", dataset.EXPERIMENT).table
+    measured = sources.from_file(ROOT / "data" / "semiconductors.csv", names.EXPERIMENT).table
     table = dataset.read(SHARED / "mp-2019.json.gz", structures=False).set_index("material_id")
     known = measured[measured["material_id"].isin(table.index)]
     assert len(known) > 95
@@ -540,7 +540,7 @@ def test_what_is_no_measured_gap_names_its_row(tmp_path: Path, content: str, mes
     path = tmp_path / "m.csv"
     path.write_text(content)
     with pytest.raises(InputError, match=rf"m\.csv: {message}"):
-        sources.with_measured(sources.from_sample(), sources.from_file(path, dataset.EXPERIMENT))
+        sources.with_measured(sources.from_sample(), sources.from_file(path, names.EXPERIMENT))
 
 
 @needs_shared
@@ -548,7 +548,7 @@ def test_measured_gaps_of_the_materials_project_of_2019() -> None:
     table = dataset.read(SHARED / "mp-2019.json.gz", structures=False)
     table["formula"] = [sources.reduced_formula(formula) for formula in table["formula"]]
     source = sources.Source("file", "mp-2019", table, "", [])
-    joined = sources.with_measured(source, sources.from_file(SHARED / "expt-gap.csv", dataset.EXPERIMENT))
+    joined = sources.with_measured(source, sources.from_file(SHARED / "expt-gap.csv", names.EXPERIMENT))
     measured = pd.read_csv(SHARED / "expt-gap.csv", converters={"formula": str})
     spelled = {Composition(formula).reduced_formula for formula in measured["formula"]}
     known = joined.table[joined.table["band_gap_experiment"].notna()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import signal
 import subprocess
@@ -17,7 +16,7 @@ from helpers import ROOT, SAMPLE, Script, assert_failed
 from pymatgen.core import Lattice, Structure
 
 import structure
-from bandgaps import dataset, graphs, megnet
+from bandgaps import dataset, fidelities, graphs, megnet
 from bandgaps.errors import InputError
 
 FLAGS = ["--data", "table.json.gz", "--epochs", "6", "--patience", "6", "--members", "2", "--batch-size", "16"]
@@ -260,8 +259,8 @@ def test_estimates_of_measured_gaps_are_learnt_as_such_but_with_less_weight(leve
     rows = rows.assign(band_gap_experiment_estimate=(rows["band_gap"] * 3).where(rows["band_gap_experiment"].isna()))
     built = graphs.build([Structure.from_dict(record) for record in rows["structure"]], 4.0)
     estimates = rows[rows["band_gap_experiment_estimate"].notna()]
-    options = argparse.Namespace(fidelities=["pbe", "experiment"])
-    fitted = structure.targets_of(rows, built, ["band_gap", "band_gap_experiment"], options)
+    columns, known = ["band_gap", "band_gap_experiment"], ["pbe", "experiment"]
+    fitted = fidelities.training_rows(rows, built, columns, known)
     assert len(fitted.targets) == len(fitted.graphs) == 2 * len(rows)
     assert fitted.passes is not None and fitted.companion is not None
     measured, estimated = fitted.levels == 1, np.arange(2 * len(rows)) >= 2 * len(rows) - len(estimates)
@@ -270,7 +269,7 @@ def test_estimates_of_measured_gaps_are_learnt_as_such_but_with_less_weight(leve
     assert fitted.companion[estimated].tolist() == estimates["formation_energy_per_atom"].tolist()
     assert fitted.passes[estimated].max() < fitted.passes[measured & ~estimated].min() / 2
 
-    alone = structure.targets_of(rows, built, ["band_gap"], argparse.Namespace(fidelities=None))
+    alone = fidelities.training_rows(rows, built, ["band_gap"], [])
     assert alone.targets.tolist() == rows["band_gap"].tolist()
 
 
