@@ -191,7 +191,7 @@ def disorder(
     with _figure(path, TALL, points) as axes:
         _scatter_orderings(axes, points, x)
         gap, std = means["band_gap"], means["band_gap_std"]
-        _band(axes, means[x], gap, wide * std, BLUE, "mean over orderings", marker="o", markersize=3)
+        _band(axes, means[x], gap, std, wide, BLUE, "mean over orderings", marker="o", markersize=3)
         mixed = cells[(cells[x] > 0) & (cells[x] < 1)]
         style: dict[str, Any] = {
             "marker": "D",
@@ -202,7 +202,7 @@ def disorder(
         }
         axes.plot(mixed[x], mixed["band_gap"], zorder=4, label="quasirandom structures", **style)
         gap, std = curve["band_gap_shared_site"], curve["band_gap_shared_site_std"]
-        _band(axes, curve[x], gap, wide * std, GREEN, "site shared by both elements")
+        _band(axes, curve[x], gap, std, wide, GREEN, "site shared by both elements")
         for level, rows in () if computed is None else computed.groupby("level"):
             axes.scatter(
                 rows[x], rows["band_gap"], s=20, marker="x", color="black", linewidth=0.9, zorder=5, label=level
@@ -216,13 +216,16 @@ def _scatter_orderings(axes: Axes, points: pd.DataFrame, x: str) -> None:
     axes.scatter(points[x], points["band_gap"], s=7, color=GREY, alpha=0.45, linewidths=0, label=count)
 
 
-def _band(axes: Axes, x: pd.Series, gap: pd.Series, reach: pd.Series, color: str, label: str, **style: Any) -> None:
-    """A curve, and as far as its uncertainty is known, the interval that holds 95 %."""
+def _band(
+    axes: Axes, x: pd.Series, gap: pd.Series, std: pd.Series, wide: float, color: str, label: str, **style: Any
+) -> None:
+    """A curve, and as far as its uncertainty is known, the intervals that hold 68 and 95 %."""
     axes.plot(x, gap, color=color, label=label, **style)
-    if reach.notna().all():
-        low, high = np.maximum(gap - reach, 0), gap + reach
-        axes.fill_between(x, low, high, facecolor=color, alpha=0.10, linewidth=0, label="its 95 % interval")
-        for edge in (low, high):
+    if std.notna().all():
+        for reach, shade in ((wide * std, 0.08), (std, 0.16)):
+            own = "its 68 and 95 % intervals" if reach is std else None
+            axes.fill_between(x, (gap - reach).clip(lower=0), gap + reach, color=color, alpha=shade, lw=0, label=own)
+        for edge in ((gap - wide * std).clip(lower=0), gap + wide * std):
             axes.plot(x, edge, color=color, linewidth=0.7, linestyle=":")
 
 
