@@ -25,8 +25,9 @@ from pymatgen.core import Composition, Structure
 
 from bandgaps import dataset, graphs, megnet, models
 from bandgaps.errors import InputError, exit_code
-from bandgaps.files import read_json, write_json
+from bandgaps.files import write_json
 from bandgaps.measured_alloys import SITES, MeasuredAlloy, find
+from bandgaps.names import REPRESENTATIONS
 from bandgaps.sources import reduced_formula
 
 DATA = Path(__file__).parents[1] / "data"
@@ -159,18 +160,23 @@ def measure(model: megnet.Model) -> tuple[dict[str, Any], pd.DataFrame]:
     Raises:
         InputError: the model does not know measured gaps, or has seen too many of the known alloys.
     """
+    name = model.card.get("name", "the model")
     if "experiment" not in model.hyperparameters.fidelities:
-        raise InputError("the model does not know the level of experiment, which alloys were measured at")
+        raise InputError(f"{name}: does not know the level of experiment; train it with --fidelities ... experiment")
     alloys = unseen(model.formulas)
     if len(alloys) < FEWEST * len(JUDGED):
-        raise InputError(f"the model has seen all but {len(alloys) // len(JUDGED)} of the known alloys")
+        count = len(alloys) // len(JUDGED)
+        raise InputError(
+            f"{name}: has seen all but {count} alloys of {PARAMETERS.name}; {FEWEST} are needed to judge it by"
+        )
     table = departures(model, alloys)
-    return {name: judged(table, name) for name in ("shared-site", "orderings")}, table
+    return {representation: judged(table, representation) for representation in REPRESENTATIONS}, table
 
 
 def main() -> None:
     """Measure, print, and write into the card."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else BUNDLED
+    card = models.read_card(folder, megnet.KIND)
     found, table = measure(megnet.load(folder))
     print(table.to_string(index=False, float_format="{:.3f}".format))
     for name, each in found.items():
@@ -179,7 +185,6 @@ def main() -> None:
             f"{name}: bowing by disorder {each['bowing']:.2f} eV; error of {each['alloys']} alloys {errors[0]} eV, "
             f"with the bowing of the others {errors[1]}, on a straight line {errors[2]}"
         )
-    card = read_json(folder / models.CARD)
     write_json({**card, KEY: found}, folder / models.CARD)
     print(f"wrote {folder / models.CARD}")
 

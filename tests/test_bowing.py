@@ -97,6 +97,12 @@ def test_models_without_measured_gaps_have_none(tmp_path: Path) -> None:
         bowing.measure(pbe)
 
 
+def test_what_is_no_folder_of_a_model_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("sys.argv", ["bowing", str(tmp_path)])
+    with pytest.raises(InputError, match="no model there"):
+        bowing.main()
+
+
 def test_too_few_unseen_alloys_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     PARAMETERS[PARAMETERS["end_0"] == "ZnSe"].to_csv(tmp_path / "bowing.csv", index=False)
     monkeypatch.setattr(bowing, "PARAMETERS", tmp_path / "bowing.csv")
