@@ -104,7 +104,10 @@ def test_means_are_those_of_the_rows(explored: tuple[Path, Result], name: str) -
     ("name", "wanted"),
     [
         (NAMES[0], ["at Si's volume", "± spread over orderings"]),
-        (NAMES[1], ["at the alloy's volume", "its 68 and 95 % intervals", "site shared by both", "quasirandom"]),
+        (
+            NAMES[1],
+            ["at the alloy's volume", "its 68 and 95 % intervals", "site shared by both", "quasirandom structures"],
+        ),
     ],
 )
 def test_the_figure_says_what_it_shows(explored: tuple[Path, Result], name: str, wanted: list[str]) -> None:
