@@ -51,7 +51,7 @@ $(SWEEP): $(FOREST) explore_composition.py bandgaps/figures.py | .venv/installed
 $(MEGNET)/model.json: $(DATA) structure.py bandgaps/graphs.py bandgaps/kernels.py bandgaps/megnet.py bandgaps/training.py | .venv/installed
 	$(RUN) structure.py --data $(DATA) --output $(MEGNET)
 
-$(ORDERINGS): $(MODEL)/model.json explore_structure.py bandgaps/alloys.py bandgaps/disorder.py bandgaps/figures.py data/orderings/SiGe.csv | .venv/installed
+$(ORDERINGS): $(MODEL)/model.json explore_structure.py bandgaps/alloys.py bandgaps/bowing.py bandgaps/disorder.py bandgaps/figures.py data/orderings/SiGe.csv | .venv/installed
 	$(RUN) explore_structure.py --model $(MODEL) --system $(SYSTEM) --composition $(COMPOSITION)
 
 report: $(SWEEP) $(ORDERINGS)

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from pymatgen.core import Composition, Structure
 
 from bandgaps import dataset, graphs, megnet, models
@@ -76,6 +77,12 @@ def of(model: megnet.Model, fidelity: str | None, representation: str) -> float:
         raise InputError(f"{models.CARD}: no number in {KEY} ({error!r}); run python -m bandgaps.bowing") from None
 
 
+def lowered(gap: ArrayLike, x: ArrayLike, b: float) -> np.ndarray:
+    """Gaps at the fractions x less the bowing by disorder b, down to 0, eV, shape (n,)."""
+    gap, x = np.asarray(gap), np.asarray(x)
+    return np.maximum(gap - b * x * (1 - x), 0)
+
+
 def unseen(seen: Sequence[str] | np.ndarray | None) -> list[tuple[MeasuredAlloy, float]]:
     """The known alloys none of whose listed compositions is among the formulas `seen`, at the compositions `JUDGED`.
 
@@ -104,8 +111,8 @@ def departures(model: megnet.Model, alloys: list[tuple[MeasuredAlloy, float]]) -
     generator = np.random.default_rng(0)
     shared = [crystal for alloy, _ in alloys for crystal in (alloy.end(0), alloy.end(1), alloy.shared_site())]
     cells = [alloy.ordered(round(SITES * alloy.x), generator) for alloy, _ in alloys for _ in range(DRAWS)]
-    first, last, mixed = _predicted(model, shared).reshape(-1, 3).T
-    ordered = _predicted(model, cells).reshape(-1, DRAWS).mean(axis=1)
+    first, last, mixed = predicted(model, shared).reshape(-1, 3).T
+    ordered = predicted(model, cells).reshape(-1, DRAWS).mean(axis=1)
     x = np.array([alloy.x for alloy, _ in alloys])
     line = (1 - x) * first + x * last
     return pd.DataFrame(
@@ -119,7 +126,8 @@ def departures(model: megnet.Model, alloys: list[tuple[MeasuredAlloy, float]]) -
     )
 
 
-def _predicted(model: megnet.Model, crystals: list[Structure]) -> np.ndarray:
+def predicted(model: megnet.Model, crystals: list[Structure]) -> np.ndarray:
+    """Gaps at the level of experiment, eV, shape (crystals,)."""
     return model.predict(graphs.build(crystals, model.hyperparameters.cutoff), "experiment")[0]
 
 

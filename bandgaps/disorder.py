@@ -72,8 +72,8 @@ class Alloy:
 
     def lowered(self, table: pd.DataFrame, representation: str) -> pd.DataFrame:
         """The table (columns x_B and band_gap, eV) with its gaps lowered by the bowing by disorder, down to 0."""
-        x, bend = table[self.x], self.disorder_bowing(representation)
-        return table.assign(band_gap=np.maximum(table["band_gap"] - bend * x * (1 - x), 0)) if bend else table
+        b = self.disorder_bowing(representation)
+        return table.assign(band_gap=bowing.lowered(table["band_gap"], table[self.x], b)) if b else table
 
     def predict(self, structures: Sequence[Structure], scale: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Gap and sigma (eV) of crystals on diamond sites, at the alloy's volume or else (not `scale`) as they are."""

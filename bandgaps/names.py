@@ -2,7 +2,6 @@
 
 EXPERIMENT = "band_gap_experiment"
 ESTIMATE = "band_gap_experiment_estimate"  # guessed by `bandgaps.estimates`
-FORMATION_ENERGY = "formation_energy_per_atom"  # eV/atom
 
 LEVELS = {  # of theory and their columns of the shared table, eV; in the order in which published models know them
     "pbe": "band_gap",

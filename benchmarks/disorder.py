@@ -16,21 +16,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pymatgen.core import Structure
 
-from bandgaps import bowing, dataset, graphs, measured_alloys, megnet, names, sources
+from bandgaps import bowing, dataset, measured_alloys, megnet, names, sources
+from bandgaps.bowing import DRAWS, predicted
 from bandgaps.errors import InputError, exit_code
 from bandgaps.files import write_json
 from bandgaps.measured_alloys import SITES, MeasuredAlloy
 
 OUTPUT = Path("data") / "metrics" / "multifidelity" / "disorder.json"
-MODEL = "data/models/megnet-multifidelity"
-DRAWS = 8  # ordered cells of one composition
-
-
-def predicted(model: megnet.Model, crystals: list[Structure]) -> np.ndarray:
-    """Gaps at the level of experiment, eV."""
-    return model.predict(graphs.build(crystals, model.hyperparameters.cutoff), "experiment")[0]
 
 
 def ordered_gaps(model: megnet.Model, alloys: list[MeasuredAlloy]) -> np.ndarray:
@@ -52,7 +45,7 @@ def main() -> None:
     """Compare, print and write."""
     if len(sys.argv) < 3:
         raise InputError("python -m benchmarks.disorder TABLE.json.gz MEASURED.csv [MEASURED.csv ...]")
-    model = megnet.load(MODEL)
+    model = megnet.load(bowing.BUNDLED)
     lists = [sources.from_file(path, names.EXPERIMENT) for path in sys.argv[2:]]
     alloys = [
         alloy
@@ -66,7 +59,7 @@ def main() -> None:
     gap = np.array([alloy.gap for alloy in alloys])
     system = np.array([alloy.system for alloy in alloys])
     x = np.array([alloy.x for alloy in alloys])
-    bend = {name: bowing.of(model, "experiment", name) * x * (1 - x) for name in found}
+    lowered = {name: bowing.lowered(values, x, bowing.of(model, "experiment", name)) for name, values in found.items()}
     result = {
         "alloys": len(alloys),
         "systems": len(set(system)),
@@ -75,7 +68,7 @@ def main() -> None:
                 "mae": float(np.abs(values - gap).mean()),
                 "mae_of_systems": float(pd.Series(np.abs(values - gap)).groupby(system).mean().mean()),
                 "bias": float((values - gap).mean()),
-                "mae_lowered": float(np.abs(np.maximum(values - bend[name], 0) - gap).mean()),
+                "mae_lowered": float(np.abs(lowered[name] - gap).mean()),
             }
             for name, values in found.items()
         },

@@ -79,7 +79,7 @@ def test_the_card_says_what_the_bundled_model_does() -> None:
     some = [unseen()[k] for k in range(0, len(unseen()), 4)]
     table = bowing.departures(model(), some)
     shared = [crystal for alloy, _ in some[:1] for crystal in (alloy.end(0), alloy.end(1), alloy.shared_site())]
-    first, last, mixed = bowing._predicted(model(), shared)
+    first, last, mixed = bowing.predicted(model(), shared)
     line = (1 - some[0][0].x) * first + some[0][0].x * last
     assert table["shared-site"].iloc[0] == pytest.approx(mixed - line, abs=1e-4)
     assert said["alloys"] == len(unseen()) / len(bowing.JUDGED)
@@ -88,7 +88,7 @@ def test_the_card_says_what_the_bundled_model_does() -> None:
     assert abs(off.mean()) < 3 * off.std() / np.sqrt(len(off))
 
 
-def test_models_without_measured_gaps_have_none(tmp_path: Path) -> None:
+def test_models_without_measured_gaps_have_none() -> None:
     settings = megnet.Hyperparameters(fidelities=("pbe",))
     pbe = megnet.Model(settings, [], card={bowing.KEY: {"shared-site": {"bowing": 1.0}}})
     assert bowing.of(pbe, "pbe", "shared-site") == 0
