@@ -62,6 +62,20 @@ def test_the_committed_curve_is_that_of_the_weights(model: Model) -> None:
     np.testing.assert_allclose(curve["band_gap_measured"], experiment.gap(SYSTEM, x), atol=1e-5)
 
 
+def test_the_committed_curve_meets_the_requirement() -> None:
+    found = json.loads((ROOT / "data/metrics/alloy.json").read_text())
+    assert (found["fidelity"], found["disorder"]) == ("experiment", "shared-site")
+    assert found["curves"]["shared-site"]["between_ends"] and found["curves"]["shared-site"]["share_inside_95"] == 1
+    assert found["curves"]["shared-site"]["mean_absolute_deviation"] < 0.10
+    levels = [
+        found,
+        *(json.loads((ROOT / f"data/metrics/multifidelity/{k}/alloy.json").read_text()) for k in LEVELS[:3]),
+    ]
+    for each in levels:
+        scores = each["curves"][each["disorder"]]
+        assert scores["1"] < scores["0.51"] < scores["0"]
+
+
 def test_levels_of_theory_are_in_their_order(model: Model) -> None:
     salt = alloys.Structure.from_spacegroup("Fm-3m", alloys.Lattice.cubic(5.69), ["Na", "Cl"], [[0, 0, 0], [0.5] * 3])
     built = graphs.build([salt], model.hyperparameters.cutoff)
