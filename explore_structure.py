@@ -167,9 +167,10 @@ def draw_curves(
     means = report_means(alloy, points, folder / name(alloy, "structures-scaled-means.csv"), volume)
     representation = options.disorder or disorder.representation(alloy.fidelity)
     curve = alloy.curve(means, representation)
-    path, label = folder / name(alloy, "structures-scaled.pdf"), title(alloy, volume)
-    if alloy.disorder_bowing(representation):
-        label += "\ncurves lowered by the bowing by disorder of other alloys"
+    lowered = (
+        "\ncurves lowered by the bowing by disorder of other alloys" if alloy.disorder_bowing(representation) else ""
+    )
+    path, label = folder / name(alloy, "structures-scaled.pdf"), title(alloy, volume) + lowered
     computed = alloy.first_principles()
     random = alloy.lowered(means, "orderings")
     figures.disorder(path, points, random, curve, cells, alloy.system, alloy.wide, label, computed)
@@ -177,9 +178,8 @@ def draw_curves(
     write_table(curve, folder / name(alloy, "curve.csv"))
     if options.anchor:
         shifted = disorder.anchored_curve(curve)
-        figures.anchored(
-            folder / name(alloy, "curve-anchored.pdf"), shifted, alloy.system, title(alloy, "curve, anchored")
-        )
+        label = title(alloy, "curve, anchored") + lowered
+        figures.anchored(folder / name(alloy, "curve-anchored.pdf"), shifted, alloy.system, label)
     results = disorder.results(curve, alloy.wide)
     report_curves(results)
     return {

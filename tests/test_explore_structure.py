@@ -168,6 +168,8 @@ def test_the_bowing_by_disorder_is_told_and_can_be_left_out(explored: tuple[Path
     lowered = "lowered by the bowing by disorder of other alloys"
     assert lowered in words(folder / "figures" / f"SiGe-{NAMES[1]}.pdf")
     assert metrics(folder)["disorder_bowing"] == {"shared-site": BOWING, "orderings": 0.0}
+    run_here(folder, "--anchor", "--max-atoms", 4, "--figures", "anchored", "--metrics", "anchored")
+    assert lowered in words(folder / "anchored" / "SiGe-disordered-curve-anchored.pdf")
     printed = run_here(folder, "--uncorrected", "--max-atoms", 4, "--figures", "raw", "--metrics", "raw")
     assert "taken off" not in printed
     assert lowered not in words(folder / "raw" / f"SiGe-{NAMES[1]}.pdf")
