@@ -20,7 +20,7 @@ from bandgaps.errors import InputError, exit_code
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bandgaps.learning import Rows
+    from bandgaps.composition.evaluation import Rows
 
 MODELS = ("non-metals", "combined")
 
@@ -28,9 +28,9 @@ MODELS = ("non-metals", "combined")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Predict, evaluate or train, as asked."""
     options = parser().parse_args(arguments)
-    from bandgaps import learning
+    from bandgaps.composition import cluster
 
-    with learning.cluster(options.dask):
+    with cluster.cluster(options.dask):
         if options.predict:
             predict(options)
         elif options.evaluate:
@@ -84,26 +84,26 @@ def _at_least(least: int, text: str) -> int:
 
 def train(options: argparse.Namespace) -> None:
     """Fit both forests, score them on the test rows, save them and draw what they are worth."""
-    from bandgaps import learning
+    from bandgaps.composition import evaluation
     from bandgaps.files import write_json
 
     table, target = read(options)
-    rows = learning.Rows.of(table, target, options.data, options.seed)
+    rows = evaluation.Rows.of(table, target, options.data, options.seed)
     print(
         f"{len(table):,} materials, {int(rows.metal.sum()):,} of them metals; {int(rows.test.sum()):,} are for testing"
     )
-    settings = learning.tune(rows, options.tune, options.seed, options.jobs) if options.tune else {}
+    settings = evaluation.tune(rows, options.tune, options.seed, options.jobs) if options.tune else {}
     if settings:
         print("tuned: " + ", ".join(f"{name} = {value}" for name, value in settings.items()))
     results: dict[str, Any] = {name: fit(name, rows, target, settings, options) for name in MODELS}
     if options.baselines:
-        results |= learning.baselines(rows)
+        results |= evaluation.baselines(rows)
     report(results, f"Non-metals of the test rows ({target})")
     print(
         f"combined on all {results['combined']['all']['n']} test rows: MAE {results['combined']['all']['mae']:.4f} eV"
     )
     if options.cv:
-        folds = learning.cross_validate(rows, options.cv, options.seed, options.jobs, settings)
+        folds = evaluation.cross_validate(rows, options.cv, options.seed, options.jobs, settings)
         for name, fold in folds.items():
             print(f"{options.cv}-fold cross-validation, {name}: MAE {fold['mae']:.4f} ± {fold['mae_std']:.4f} eV")
         results["cross-validation"] = folds
@@ -116,17 +116,18 @@ def train(options: argparse.Namespace) -> None:
 
 def fit(name: str, rows: Rows, target: str, settings: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
     """Fit, save and draw one of the two models, and return its scores."""
-    from bandgaps import dataset, forest, learning, magpie
+    from bandgaps.composition import evaluation, forest, magpie
     from bandgaps.files import sha256
-    from bandgaps.models import provenance
+    from bandgaps.model_folders import provenance
+    from bandgaps.table import account
 
     part = rows.train & ~rows.metal if name == "non-metals" else rows.train
     for purpose, needed in (("training", part), ("test", rows.test & ~rows.metal)):
         if not needed.any():
             raise InputError(f"{options.data}: no {purpose} rows for the model {name!r}; query a larger table")
     model = forest.new(options.seed, options.jobs).set_params(**settings).fit(rows.X[part], rows.y[part])
-    scores = learning.score(model, rows)
-    meta = dataset.read_meta(options.data)
+    scores = evaluation.score(model, rows)
+    meta = account.read_meta(options.data)
     card = {
         "name": f"composition-{name}",
         "target": target,
@@ -152,24 +153,25 @@ def report(results: dict[str, Any], title: str) -> None:
 
 def read(options: argparse.Namespace) -> tuple[pd.DataFrame, str]:
     """The table, one row a formula, and the name of its target."""
-    from bandgaps import dataset
+    from bandgaps.table import account, columns, storage
 
     path = options.evaluate or options.data
-    table = dataset.read(path, structures=False)
-    table = table[dataset.represents_formula(table)].reset_index(drop=True)
-    return table, options.target or dataset.read_meta(path).get("target", "band_gap")
+    table = storage.read(path, structures=False)
+    table = table[columns.represents_composition(table)].reset_index(drop=True)
+    return table, options.target or account.read_meta(path).get("target", "band_gap")
 
 
 def draw(model: Any, rows: Rows, name: str, folder: Path) -> None:
     """Parity, calibration and importances of a model on the test rows that are no metals."""
-    from bandgaps import figures, learning, magpie
+    from bandgaps import plotting
+    from bandgaps.composition import evaluation, figures, magpie
 
     part = rows.test & ~rows.metal
     predicted, std = model.predict(rows.X[part], return_std=True)
     label = f"forest, {name}"
-    figures.parity(folder / f"composition-parity-{name}.pdf", rows.y[part], predicted, std, label)
+    plotting.parity(folder / f"composition-parity-{name}.pdf", rows.y[part], predicted, std, label)
     figures.calibration(folder / f"composition-calibration-{name}.pdf", rows.y[part], predicted, std, label)
-    costliest = learning.importances(model, rows.X[part], rows.y[part], magpie.LABELS).head(10)
+    costliest = evaluation.importances(model, rows.X[part], rows.y[part], magpie.LABELS).head(10)
     figures.importances(folder / f"composition-importances-{name}.pdf", costliest, label)
 
 
@@ -178,7 +180,7 @@ def draw(model: Any, rows: Rows, name: str, folder: Path) -> None:
 
 def predict(options: argparse.Namespace) -> None:
     """Print gap ± sigma of formulas."""
-    from bandgaps import forest, magpie
+    from bandgaps.composition import forest, magpie
 
     X = magpie.features(options.predict)
     columns = []
@@ -195,20 +197,21 @@ def predict(options: argparse.Namespace) -> None:
 
 def evaluate(options: argparse.Namespace) -> None:
     """Score the saved models on another table."""
-    from bandgaps import dataset, forest, learning, magpie
+    from bandgaps.composition import evaluation, forest, magpie
     from bandgaps.files import write_json
+    from bandgaps.table import account
 
     table, target = read(options)
-    rows = learning.Rows.to_score(table, target, options.evaluate)
+    rows = evaluation.Rows.to_score(table, target, options.evaluate)
     results: dict[str, Any] = {}
     for name in MODELS:
         model, _, training = forest.load(options.models / f"composition-{name}", magpie.LABELS)
-        results[name] = learning.score(model, rows)
+        results[name] = evaluation.score(model, rows)
         unseen = rows.without(training["formula"])
-        results[name]["unseen"] = learning.score(model, unseen)
+        results[name]["unseen"] = evaluation.score(model, unseen)
         print(f"{name}: {int(unseen.test.sum())} of {len(table)} formulas were not in its training")
     report(results, f"Non-metals of {options.evaluate.name} ({target})")
-    path = options.metrics / f"composition-{dataset.stem(options.evaluate)}.json"
+    path = options.metrics / f"composition-{account.stem(options.evaluate)}.json"
     write_json(results, path)
     print(f"wrote {path}")
 

@@ -22,7 +22,7 @@ from bandgaps.errors import InputError, exit_code
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bandgaps.models import Arrays
+    from bandgaps.model_folders import Arrays
 
 System = tuple[str, str]
 MODELS = ("combined", "non-metals")
@@ -33,10 +33,12 @@ PRINTED = (0, 0.25, 0.5, 0.51, 0.75, 1)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw one figure a model."""
     options = parser().parse_args(arguments)
-    from bandgaps import experiment, figures
+    from bandgaps import formulas
+    from bandgaps.alloy import measured_curves
+    from bandgaps.composition import figures
     from bandgaps.files import write_json
 
-    system = experiment.parse_system(options.system)
+    system = formulas.parse_system(options.system)
     measured = options.measured_models or options.models / "experiment"
     results: dict[str, Any] = {}
     for name in MODELS:
@@ -48,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             table = table.assign(band_gap_experiment=other["band_gap"], band_gap_experiment_std=other["band_gap_std"])
         path = options.figures / f"{''.join(system)}-composition-{name}.pdf"
         label = f"forest on compositions, {name} ({card['target']})"
-        figures.composition_sweep(path, table, points, system, label)
+        figures.composition_sweep(path, table, points, system, measured_curves.drawn(system), label)
         print(f"wrote {path}, .png and .csv")
     results |= references(system)
     write_json(results, options.metrics / "alloy-composition.json")
@@ -86,12 +88,13 @@ def sweep(folder: Path, system: System) -> tuple[pd.DataFrame, pd.DataFrame, dic
     import numpy as np
     import pandas as pd
 
-    from bandgaps import experiment, forest, magpie
+    from bandgaps.alloy import measured_curves
+    from bandgaps.composition import forest, magpie
 
     model, card, training = forest.load(folder, magpie.LABELS)
     gaps, std = model.predict(magpie.features(formulas(system)), return_std=True)
     x = np.arange(STEPS + 1) / STEPS
-    measured = experiment.gap(system, x)
+    measured = measured_curves.gap(system, x)
     columns = {f"x_{system[1]}": x, "band_gap": gaps, "band_gap_std": std, "band_gap_measured": measured}
     return pd.DataFrame(columns), known(system, training), card
 
@@ -102,7 +105,7 @@ def from_measured(folder: Path, system: System) -> tuple[pd.DataFrame, dict[str,
     Raises:
         InputError: the model was trained on something else.
     """
-    from bandgaps.names import EXPERIMENT
+    from bandgaps.levels import EXPERIMENT
 
     table, points, card = sweep(folder, system)
     if card["target"] != EXPERIMENT:
@@ -146,10 +149,10 @@ def references(system: System) -> dict[str, dict[str, float | None]]:
     """The measured curve, and the straight line between its ends, as `report` gives the models' (eV)."""
     import numpy as np
 
-    from bandgaps import experiment
+    from bandgaps.alloy import measured_curves
 
     x = np.arange(STEPS + 1) / STEPS
-    measured = experiment.gap(system, x)
+    measured = measured_curves.gap(system, x)
     if np.isnan(measured).any():
         return {}
     curves = {"measured": measured, "straight-line": measured[0] + (measured[-1] - measured[0]) * x}

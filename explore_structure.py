@@ -18,16 +18,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bandgaps.alloy.representations import REPRESENTATIONS
 from bandgaps.errors import InputError, exit_code
-from bandgaps.names import LEVELS, REPRESENTATIONS
+from bandgaps.levels import LEVELS
 
 if TYPE_CHECKING:
     import pandas as pd
     from pymatgen.core import Composition
 
-    from bandgaps.alloys import Ordering
-    from bandgaps.disorder import Alloy
-    from bandgaps.megnet import Model
+    from bandgaps.alloy.orderings import Ordering
+    from bandgaps.alloy.random_alloy import Alloy
+    from bandgaps.structure.ensemble import Model
 
 System = tuple[str, str]
 
@@ -35,17 +36,18 @@ System = tuple[str, str]
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw the figures, print the tables, and write the curve."""
     options = parser().parse_args(arguments)
-    from bandgaps import experiment
+    from bandgaps import formulas
     from bandgaps.files import write_json
 
-    system = experiment.parse_system(options.system)
+    system = formulas.parse_system(options.system)
     check(system, options.anchor)
     wanted = [read_composition(formula, system) for formula in options.composition or []]
     found = enumerate_orderings(system, options)
-    from bandgaps import disorder, megnet
+    from bandgaps.alloy import random_alloy
+    from bandgaps.structure import model_files
 
-    model = megnet.load(options.model)
-    alloy = disorder.Alloy(system, model, level_of_theory(model, options.fidelity), not options.uncorrected)
+    model = model_files.load(options.model)
+    alloy = random_alloy.Alloy(system, model, level_of_theory(model, options.fidelity), not options.uncorrected)
     bowing = {representation: alloy.disorder_bowing(representation) for representation in REPRESENTATIONS}
     print(
         f"{Path(options.model).name}, {len(model.members)} member(s), "
@@ -93,13 +95,13 @@ def parser() -> argparse.ArgumentParser:
 
 def check(system: System, anchor: bool) -> None:
     """Raise InputError where too little is known of the alloy."""
-    from bandgaps import experiment
+    from bandgaps.alloy import measured_curves
 
-    if not all(experiment.lattice_constant(system, [0, 1]) > 0):
-        known = ", ".join(experiment.DIAMOND)
+    if not all(measured_curves.lattice_constant(system, [0, 1]) > 0):
+        known = ", ".join(measured_curves.DIAMOND)
         raise InputError(f"--system: no diamond lattice constant known for {'-'.join(system)}; choose two of {known}")
-    if anchor and experiment.gap_citation(system) is None:
-        known = ", ".join("-".join(each) for each in experiment.GAPS)
+    if anchor and measured_curves.gap_citation(system) is None:
+        known = ", ".join("-".join(each) for each in measured_curves.GAPS)
         raise InputError(f"--anchor: no measured gaps known for {'-'.join(system)}, only for {known}; leave it out")
 
 
@@ -113,10 +115,10 @@ def level_of_theory(model: Model, wanted: str | None) -> str | None:
 
 def enumerate_orderings(system: System, options: argparse.Namespace) -> list[Ordering]:
     """Every ordering on the diamond lattice, at the lattice constant of the first element."""
-    from bandgaps import alloys, experiment
+    from bandgaps.alloy import enumlib, measured_curves, orderings, pseudobinary
 
-    parent = alloys.diamond(system[0], float(experiment.lattice_constant(system, 0)))
-    enumerate_ = alloys.orderings if options.enumerator == "built-in" else alloys.orderings_by_enumlib
+    parent = pseudobinary.diamond(system[0], float(measured_curves.lattice_constant(system, 0)))
+    enumerate_ = orderings.orderings if options.enumerator == "built-in" else enumlib.orderings_by_enumlib
     found = enumerate_(parent, system, options.max_atoms)
     print(f"{len(found):,} orderings of {'-'.join(system)} in cells of up to {options.max_atoms} atoms")
     return found
@@ -126,13 +128,13 @@ def read_composition(formula: str, system: System) -> Composition:
     """Read one of --composition."""
     from pymatgen.core import Composition
 
-    from bandgaps import alloys
+    from bandgaps.alloy import quasirandom
 
     try:
         composition = Composition(formula)
     except ValueError as error:
         raise InputError(f"--composition: cannot read {formula!r} ({error}); write it as in Si49Ge51") from None
-    alloys.check_composition(composition, system)
+    quasirandom.check_composition(composition, system)
     return composition
 
 
@@ -147,25 +149,32 @@ def quasirandom(alloy: Alloy, wanted: list[Composition], options: argparse.Names
 
 def draw_orderings(alloy: Alloy, found: list[Ordering], folder: Path) -> dict[str, Any]:
     """Draw the orderings as they are, at the volume of the first element."""
-    from bandgaps import disorder, figures
+    from bandgaps.alloy import figures, measured_curves, random_alloy
 
     volume = f"at {alloy.system[0]}'s volume"
     points = alloy.orderings(found, scale=False)
     means = report_means(alloy, points, folder / name(alloy, "structures-means.csv"), volume)
-    figures.orderings(folder / name(alloy, "structures.pdf"), points, means, alloy.system, title(alloy, volume))
-    return disorder.mean_scores(means)
+    figures.orderings(
+        folder / name(alloy, "structures.pdf"),
+        points,
+        means,
+        alloy.system,
+        measured_curves.drawn(alloy.system),
+        title(alloy, volume),
+    )
+    return random_alloy.mean_scores(means)
 
 
 def draw_curves(
     alloy: Alloy, found: list[Ordering], cells: pd.DataFrame, options: argparse.Namespace
 ) -> dict[str, Any]:
     """Draw all representations of disorder at the alloy's own volume, and write and report the model's curve."""
-    from bandgaps import disorder, figures
+    from bandgaps.alloy import figures, measured_curves, random_alloy
 
     volume, folder = "at the alloy's volume", options.figures
     points = alloy.orderings(found, scale=True)
     means = report_means(alloy, points, folder / name(alloy, "structures-scaled-means.csv"), volume)
-    representation = options.disorder or disorder.representation(alloy.fidelity)
+    representation = options.disorder or random_alloy.representation(alloy.fidelity)
     curve = alloy.curve(means, representation)
     lowered = (
         "\ncurves lowered by the bowing by disorder of other alloys" if alloy.disorder_bowing(representation) else ""
@@ -173,17 +182,34 @@ def draw_curves(
     path, label = folder / name(alloy, "structures-scaled.pdf"), title(alloy, volume) + lowered
     computed = alloy.first_principles()
     random = alloy.lowered(means, "orderings")
-    figures.disorder(path, points, random, curve, cells, alloy.system, alloy.wide, label, computed)
+    figures.disorder(
+        path,
+        points,
+        random,
+        curve,
+        cells,
+        alloy.system,
+        measured_curves.drawn(alloy.system),
+        alloy.wide,
+        label,
+        computed,
+    )
     write_table(cells, folder / name(alloy, "structures-scaled-quasirandom.csv"))
     write_table(curve, folder / name(alloy, "curve.csv"))
     if options.anchor:
-        shifted = disorder.anchored_curve(curve)
+        shifted = random_alloy.anchored_curve(curve)
         label = title(alloy, "curve, anchored") + lowered
-        figures.anchored(folder / name(alloy, "curve-anchored.pdf"), shifted, alloy.system, label)
-    results = disorder.results(curve, alloy.wide)
+        figures.anchored(
+            folder / name(alloy, "curve-anchored.pdf"),
+            shifted,
+            alloy.system,
+            measured_curves.drawn(alloy.system),
+            label,
+        )
+    results = random_alloy.results(curve, alloy.wide)
     report_curves(results)
     return {
-        "scaled": disorder.mean_scores(means),
+        "scaled": random_alloy.mean_scores(means),
         "disorder": representation,
         **results,
         "first-principles": None if computed is None else first_principles_scores(alloy, computed),
@@ -192,7 +218,7 @@ def draw_curves(
 
 def first_principles_scores(alloy: Alloy, computed: pd.DataFrame) -> dict[str, Any]:
     """Means of calculated gaps and how far they are from the measured curve (eV), which no model of such gaps mends."""
-    from bandgaps import disorder
+    from bandgaps.alloy import random_alloy
 
     means = alloy.means(computed)
     own = {
@@ -202,7 +228,7 @@ def first_principles_scores(alloy: Alloy, computed: pd.DataFrame) -> dict[str, A
     return {
         "level": computed["level"].iloc[0],
         "orderings": len(computed),
-        **disorder.mean_scores(means),
+        **random_alloy.mean_scores(means),
         "means": own,
     }
 
@@ -239,13 +265,13 @@ def report_curves(results: dict[str, Any]) -> None:
 
 def report_composition(composition: Composition, cells: pd.DataFrame, alloy: Alloy) -> dict[str, Any]:
     """Print the gap of this composition beside those of the two elements, represented twice, and return it."""
-    from bandgaps import disorder, experiment
+    from bandgaps.alloy import measured_curves, random_alloy
 
     a, b = alloy.system
-    formula = disorder.formula(composition)
+    formula = random_alloy.formula(composition)
     rows = cells.set_index("formula").loc[[a, formula, b]]
     shared = alloy.shared_sites(rows[alloy.x])
-    measured = experiment.gap(alloy.system, rows[alloy.x])
+    measured = measured_curves.gap(alloy.system, rows[alloy.x])
     print(f"\n{'':>14} {'':>7} {'quasirandom cell':>18} {'shared site':>18} {'measured':>9}")
     print(f"{'crystal':>14} {alloy.x:>7} {'gap ± sigma (eV)':>18} {'gap ± sigma (eV)':>18} {'gap (eV)':>9}")
     for k, crystal in enumerate(rows.index):

@@ -22,13 +22,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bandgaps.errors import InputError, exit_code
-from bandgaps.names import EXPERIMENT
+from bandgaps.levels import EXPERIMENT
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bandgaps.dataset import Step
-    from bandgaps.sources import Filters, Source
+    from bandgaps.table.account import Step
+    from bandgaps.table.sources import Filters, Source
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -105,7 +105,7 @@ def check_paths(source: str, given: Path | None, measured: Sequence[Path], outpu
 
 def find_rows(source: str, arguments: argparse.Namespace, filters: Filters) -> Source:
     """Read or fetch the rows, and say from where."""
-    from bandgaps import dataset, materials_project, sources
+    from bandgaps.table import account, materials_project, sources
 
     if source == "file":
         print(f"source: {arguments.input}")
@@ -113,7 +113,7 @@ def find_rows(source: str, arguments: argparse.Namespace, filters: Filters) -> S
     key = materials_project.find_key() if source != "sample" else None
     if key:
         print("source: the Materials Project", flush=True)
-        cache = arguments.output.parent / f".{dataset.stem(arguments.output)}.download"
+        cache = arguments.output.parent / f".{account.stem(arguments.output)}.download"
         return sources.from_materials_project(arguments.target, filters, key, cache)
     if source == "mp":
         raise InputError(
@@ -125,11 +125,11 @@ def find_rows(source: str, arguments: argparse.Namespace, filters: Filters) -> S
     return sources.from_sample()
 
 
-def account(
+def account_of(
     rows: Source, measured: Sequence[Source], table: pd.DataFrame, steps: list[Step], arguments: argparse.Namespace
 ) -> dict[str, Any]:
     """How the table came about, for the meta file."""
-    from bandgaps import dataset
+    from bandgaps.table import columns
 
     return {
         "source": rows.kind,
@@ -154,7 +154,7 @@ def account(
         "seed": arguments.seed,
         "train_on": arguments.train_on,
         "steps": [{"kept": step.kept, "rows": step.rows} for step in steps],
-        "counts": dataset.counts(table, arguments.target),
+        "counts": columns.counts(table, arguments.target),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "packages": {
             "python": platform.python_version(),
@@ -192,32 +192,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if asked and not given.measured:
             raise InputError(f"{flag}: goes with --measured FILE, the list of measured gaps; give both")
 
-    from bandgaps import dataset, sources
+    from bandgaps import formulas
+    from bandgaps.alloy import known_alloys
+    from bandgaps.composition import pseudo_labels
+    from bandgaps.table import account, cleaning, measured_gaps, sources, storage
 
     filters = sources.Filters(
-        _understood("--chemsys", given.chemsys, sources.chemical_systems) if given.chemsys else (),
+        _understood("--chemsys", given.chemsys, formulas.chemical_systems) if given.chemsys else (),
         given.max_energy_above_hull,
         given.drop_missing,
-        _understood("--leave-out", given.leave_out, sources.left_out),
+        _understood("--leave-out", given.leave_out, formulas.left_out),
         given.polymorphs == "all",
     )
-    train_on = _understood("--train-on", given.train_on, lambda texts: list(map(sources.reduced_formula, texts)))
+    train_on = _understood("--train-on", given.train_on, lambda texts: list(map(formulas.reduced_formula, texts)))
     measured = [sources.from_file(path, EXPERIMENT) for path in given.measured]
     rows = find_rows(given.source, given, filters)
     for each in measured:
-        rows = sources.with_measured(rows, each)
-    table, steps = sources.prepare(rows, given.target, filters, given.seed, train_on)
+        rows = measured_gaps.with_measured(rows, each)
+    table, steps = cleaning.prepare(rows, given.target, filters, given.seed, train_on)
     if given.estimate:
-        table = sources.with_estimates(table, measured, filters)
+        table = pseudo_labels.with_estimates(table, measured, filters)
     if given.alloys:
-        table, step = sources.with_measured_alloys(table, measured, filters)
+        table, step = known_alloys.with_measured_alloys(table, measured, filters)
         steps.append(step)
-    meta = account(rows, measured, table, steps, given)
-    dataset.write(table, given.output)
-    dataset.write_meta(given.output, meta)
+    meta = account_of(rows, measured, table, steps, given)
+    storage.write(table, given.output)
+    account.write_meta(given.output, meta)
     rows.discard()
     print_account(meta)
-    print(f"wrote {given.output} and {dataset.meta_path(given.output)}\nnext: python composition.py")
+    print(f"wrote {given.output} and {account.meta_path(given.output)}\nnext: python composition.py")
 
 
 if __name__ == "__main__":

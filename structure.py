@@ -21,15 +21,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bandgaps.errors import InputError, exit_code
-from bandgaps.names import LEVELS
+from bandgaps.levels import LEVELS
 
 if TYPE_CHECKING:
     import pandas as pd
     from pymatgen.core import Structure
 
-    from bandgaps.graphs import Graphs
-    from bandgaps.megnet import Model
-    from bandgaps.training import Training
+    from bandgaps.structure.ensemble import Model
+    from bandgaps.structure.graphs import Graphs
+    from bandgaps.structure.training import Training
 
 SMALL = 5_000  # training rows; with fewer, an ensemble costs little and says how sure it is
 SMALL_STEPS = 1000  # of the optimiser for each of its members, some half a minute in all
@@ -111,24 +111,24 @@ def _positive(text: str) -> float:
 
 def read(path: Path, options: argparse.Namespace) -> tuple[pd.DataFrame, str]:
     """The table with its split, by seed 0 where it has none, and the name of the target; structures as dictionaries."""
-    from bandgaps import dataset
+    from bandgaps.table import account, columns, splitting, storage
 
-    table = dataset.read_records(path)
-    target = options.target or dataset.read_meta(path).get("target", "band_gap")
-    dataset.require_columns(table, ["structure", target], path)
+    table = storage.read_records(path)
+    target = options.target or account.read_meta(path).get("target", "band_gap")
+    columns.require_columns(table, ["structure", target], path)
     if not options.fidelities:  # of several levels of theory, each row has some
-        table = table.assign(**{target: dataset.target_values(table, target, path)})
+        table = table.assign(**{target: columns.target_values(table, target, path)})
     if "split" not in table:
-        table = table.assign(split=dataset.split_formulas(table, dataset.is_metal(table, target), seed=0))
+        table = table.assign(split=splitting.split_compositions(table, columns.is_metal(table, target), seed=0))
     return table, target
 
 
 def graphs_of(rows: pd.DataFrame, path: Path, cutoff: float) -> Graphs:
     """The graphs of rows, kept on disk between runs."""
-    from bandgaps import graphs
+    from bandgaps.structure import graph_cache
 
     names = [f"{path}: row {row} ({formula})" for row, formula in rows["formula"].items()]  # in errors
-    return graphs.cached(list(rows["structure"]), cutoff, path.parent / ".cache", names)
+    return graph_cache.cached(list(rows["structure"]), cutoff, path.parent / ".cache", names)
 
 
 def model_folder(options: argparse.Namespace, target: str) -> Path:
@@ -141,9 +141,9 @@ def load(options: argparse.Namespace, target: str) -> tuple[Model, str]:
     name = options.weights or model_folder(options, target)
     if not options.weights and not name.is_dir():
         raise InputError(f"{name}: no model there; train one with structure.py, or name another with --weights")
-    from bandgaps import megnet, published
+    from bandgaps.structure import model_files, published
 
-    return megnet.load(name, options.published, options.published_url or published.URL), Path(name).name
+    return model_files.load(name, options.published, options.published_url or published.URL), Path(name).name
 
 
 # ------------------------------------------------------------------------------------------------------------ training
@@ -154,18 +154,20 @@ def train(options: argparse.Namespace) -> None:
     table, target = read(options.data, options)
     import numpy as np
 
-    from bandgaps import dataset, evaluation, fidelities, megnet, models, training
+    from bandgaps import model_folders
     from bandgaps.files import sha256
+    from bandgaps.structure import evaluation, model_files, network, training, training_set
+    from bandgaps.table import account, columns
 
-    columns = [LEVELS[level] for level in options.fidelities] if options.fidelities else [target]
-    dataset.require_columns(table, columns, options.data)
+    names = [LEVELS[level] for level in options.fidelities] if options.fidelities else [target]
+    columns.require_columns(table, names, options.data)
     parts = {part: table[table["split"] == part] for part in ("train", "validation", "test")}
     built = {part: graphs_of(parts[part], options.data, options.cutoff) for part in ("train", "validation")}
     levels = options.fidelities or ()
     fitted, validated = (
-        fidelities.training_rows(parts[part], built[part], columns, levels) for part in ("train", "validation")
+        training_set.training_rows(parts[part], built[part], names, levels) for part in ("train", "validation")
     )
-    settings, members = how_to_train(len(fitted.targets), columns[0], options)
+    settings, members = how_to_train(len(fitted.targets), names[0], options)
     output = model_folder(options, target)
     checkpoints = output.with_name(output.name + ".checkpoints")
     if options.restart:
@@ -174,7 +176,7 @@ def train(options: argparse.Namespace) -> None:
         print(f"going on with the interrupted training in {checkpoints}")
     count = f"{len(fitted.targets):,} {'gaps' if options.fidelities else 'rows'}"
     print(f"training {members} network(s) on {count}, {len(validated.targets):,} decide when to stop")
-    architecture = megnet.Hyperparameters(
+    architecture = network.Hyperparameters(
         cutoff=options.cutoff, last_center=options.cutoff + 1, fidelities=tuple(options.fidelities or ())
     )
     model, history = training.fit(
@@ -195,15 +197,15 @@ def train(options: argparse.Namespace) -> None:
         "target": target,
         "unit": "eV",
         "trained_on": {"table": options.data.name, "sha256": sha256(options.data), "rows": len(fitted.targets)},
-        "account": {key: value for key, value in dataset.read_meta(options.data).items() if key != "input"},
+        "account": {key: value for key, value in account.read_meta(options.data).items() if key != "input"},
         "training": asdict(settings),
         "validation_mae": min(row["validation_mae"] for row in history),
-        **models.provenance(("keras", "numpy")),
+        **model_folders.provenance(("keras", "numpy")),
     }
     model = replace(model, card=card, formulas=seen, calibrations=calibrations)
     scores = score(model, output.name, parts["test"], target, options.data, "structure", options)
     tested = {key: scores[key] for key in ("non-metals", "all", "fidelities") if key in scores}
-    megnet.save(replace(model, card={**card, "test": tested}), output)
+    model_files.save(replace(model, card={**card, "test": tested}), output)
     draw_history(history, options)
     shutil.rmtree(checkpoints)
     print(f"wrote {output}\nnext: python explore_structure.py")
@@ -211,7 +213,7 @@ def train(options: argparse.Namespace) -> None:
 
 def how_to_train(rows: int, column: str, options: argparse.Namespace) -> tuple[Training, int]:
     """Settings and number of members for so many training rows, where the command line leaves them open."""
-    from bandgaps.training import Training
+    from bandgaps.structure.training import Training
 
     small = rows < SMALL
     batch_size = options.batch_size or (32 if small else 64)
@@ -232,7 +234,7 @@ def draw_history(history: list[dict[str, float]], options: argparse.Namespace) -
     """The errors after each epoch."""
     import pandas as pd
 
-    from bandgaps import figures
+    from bandgaps.structure import figures
 
     frame = pd.DataFrame(history).astype({"member": int, "epoch": int})
     figures.learning_curve(options.figures / "structure-learning-curve.pdf", frame)
@@ -250,7 +252,7 @@ def score_weights(options: argparse.Namespace) -> None:
 
 def evaluate(options: argparse.Namespace) -> None:
     """Score a model on all rows of another table."""
-    from bandgaps.dataset import stem
+    from bandgaps.table.account import stem
 
     table, target = read(options.evaluate, options)
     model, name = load(options, target)
@@ -263,8 +265,9 @@ def score(
     """Score a model on rows (eV); print the table, write it as METRICS/STEM.json, draw FIGURES/STEM-parity.pdf."""
     import numpy as np
 
-    from bandgaps import evaluation, figures
+    from bandgaps import plotting
     from bandgaps.files import write_json
+    from bandgaps.structure import evaluation
 
     if model.hyperparameters.probability:
         raise InputError(f"{name}: gives a probability, not {target}; use it with --predict")
@@ -284,7 +287,7 @@ def score(
     tell(model, name, rows, path, scores, columns, result)
     write_json(result, options.metrics / f"{stem}.json")
     shown = found[first]
-    figures.parity(options.figures / f"{stem}-parity.pdf", shown.actual, shown.predicted, shown.std, f"MEGNet, {name}")
+    plotting.parity(options.figures / f"{stem}-parity.pdf", shown.actual, shown.predicted, shown.std, f"MEGNet, {name}")
     print(f"wrote {options.metrics / stem}.json, {options.figures / stem}-parity.pdf")
     return result
 
@@ -322,10 +325,10 @@ def tell(
 def predict(options: argparse.Namespace) -> None:
     """Print gap ± sigma of structure files."""
     structures = [read_structure(Path(name)) for name in options.predict]
-    from bandgaps import graphs
+    from bandgaps.structure import neighbors
 
     model, name = load(options, options.target or "band_gap")
-    built = graphs.build(structures, model.hyperparameters.cutoff, options.predict)
+    built = neighbors.build(structures, model.hyperparameters.cutoff, options.predict)
     predicted, std = model.predict(built, options.fidelity)
     width = max(len("file"), *(len(file) for file in options.predict))
     print(f"{'file':<{width}}  {'formula':<12}  {name} ({model.unit})")

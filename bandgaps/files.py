@@ -13,6 +13,8 @@ from typing import Any
 
 from bandgaps.errors import InputError
 
+DATA = Path(__file__).parents[1] / "data"  # what comes with the project
+
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:

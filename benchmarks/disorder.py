@@ -17,16 +17,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bandgaps import bowing, dataset, measured_alloys, megnet, names, sources
-from bandgaps.bowing import DRAWS, predicted
+from bandgaps import levels
+from bandgaps.alloy import bowing, known_alloys
+from bandgaps.alloy.bowing import DRAWS, predicted
+from bandgaps.alloy.known_alloys import SITES, MeasuredAlloy
 from bandgaps.errors import InputError, exit_code
 from bandgaps.files import write_json
-from bandgaps.measured_alloys import SITES, MeasuredAlloy
+from bandgaps.structure import ensemble, model_files
+from bandgaps.table import measured_gaps, sources, storage
 
 OUTPUT = Path("data") / "metrics" / "multifidelity" / "disorder.json"
 
 
-def ordered_gaps(model: megnet.Model, alloys: list[MeasuredAlloy]) -> np.ndarray:
+def ordered_gaps(model: ensemble.Model, alloys: list[MeasuredAlloy]) -> np.ndarray:
     """Mean gap of random ordered cells of each alloy, on a straight line between the two nearest compositions, eV."""
     generator = np.random.default_rng(0)
     counts = [(int(SITES * alloy.x), min(int(SITES * alloy.x) + 1, SITES)) for alloy in alloys]
@@ -45,11 +48,11 @@ def main() -> None:
     """Compare, print and write."""
     if len(sys.argv) < 3:
         raise InputError("python -m benchmarks.disorder TABLE.json.gz MEASURED.csv [MEASURED.csv ...]")
-    model = megnet.load(bowing.BUNDLED)
-    lists = [sources.from_file(path, names.EXPERIMENT) for path in sys.argv[2:]]
+    model = model_files.load(bowing.BUNDLED)
+    lists = [sources.from_file(path, levels.EXPERIMENT) for path in sys.argv[2:]]
     alloys = [
         alloy
-        for alloy in measured_alloys.find(dataset.read(sys.argv[1]), *sources.together(lists, sources.Filters()))
+        for alloy in known_alloys.find(storage.read(sys.argv[1]), *measured_gaps.together(lists, sources.Filters()))
         if alloy.formula not in (model.formulas if model.formulas is not None else ())
     ]
     found = {

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
 
-from bandgaps import dataset, forest, magpie, metrics
+from bandgaps import metrics
+from bandgaps.composition import forest, magpie
+from bandgaps.table import splitting, storage
 from benchmarks.measure import TABLE, Entry, duration, in_turn, speed
 
 JOBS = 2
@@ -13,10 +15,10 @@ JOBS = 2
 
 def run() -> list[Entry]:
     """Fit and predict on the Magpie features of the lowest polymorph of each formula of the table."""
-    table = dataset.read(TABLE, structures=False)
+    table = storage.read(TABLE, structures=False)
     lowest = table.loc[table.groupby("formula")["formation_energy_per_atom"].idxmin()]
     X, y = magpie.features(lowest["formula"].tolist()), lowest["band_gap"].to_numpy(float)
-    test = dataset.split(y == 0, seed=0) == "test"
+    test = splitting.split(y == 0, seed=0) == "test"
 
     peer_time, our_time, theirs, ours = in_turn(
         lambda: RandomForestRegressor(100, n_jobs=JOBS, random_state=0).fit(X[~test], y[~test]),

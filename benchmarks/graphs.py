@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bandgaps import dataset, graphs
-from bandgaps.graphs import Graphs
+from bandgaps.structure import graph_cache, neighbors
+from bandgaps.structure.graphs import Graphs
+from bandgaps.table import storage
 from benchmarks import peer
 from benchmarks.measure import Entry, speed
 
@@ -24,13 +25,13 @@ def run(rows: int = 8_000) -> list[Entry]:
     from matminer.utils.io import load_dataframe_from_json
 
     records, targets = peer.sample(rows)
-    graphs.build(records[:1], peer.CUTOFF)  # loads what has been compiled
+    neighbors.build(records[:1], peer.CUTOFF)  # loads what has been compiled
     theirs, converted, ours, cached = [], [], [], []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        graphs.cached(records, peer.CUTOFF, folder)
+        graph_cache.cached(records, peer.CUTOFF, folder)
         table = folder / "table.json.gz"
-        dataset.write(pd.DataFrame({"formula": "", "structure": records}), table)
+        storage.write(pd.DataFrame({"formula": "", "structure": records}), table)
         with peer.megnet(folder, records, targets) as ask:
             for _ in range(peer.TURNS):
                 start = time.perf_counter()
@@ -39,9 +40,9 @@ def run(rows: int = 8_000) -> list[Entry]:
                 converted.append(ask("graphs"))
                 theirs.append(reading + converted[-1])
                 start = time.perf_counter()
-                built = graphs.build(dataset.read_records(table)["structure"].tolist(), peer.CUTOFF)
+                built = neighbors.build(storage.read_records(table)["structure"].tolist(), peer.CUTOFF)
                 middle = time.perf_counter()
-                again = graphs.cached(records, peer.CUTOFF, folder)
+                again = graph_cache.cached(records, peer.CUTOFF, folder)
                 ours.append(middle - start)
                 cached.append(time.perf_counter() - middle)
         with np.load(folder / "graphs.npz") as arrays:

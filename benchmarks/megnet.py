@@ -10,7 +10,7 @@ from unittest import mock
 
 import numpy as np
 
-from bandgaps import graphs, megnet, training
+from bandgaps.structure import ensemble, model_files, neighbors, trainer, training, training_set
 from benchmarks import peer
 from benchmarks.measure import Entry, duration, speed
 
@@ -22,16 +22,16 @@ def run(rows: int = 2_000) -> list[Entry]:
     """Both start from the weights megnet makes; predictions are compared before training, losses after each epoch."""
     records, gaps = peer.sample(rows)
     targets = (gaps - gaps.mean()) / gaps.std()
-    built = graphs.build(records, peer.CUTOFF)
+    built = neighbors.build(records, peer.CUTOFF)
     # as megnet has it: elements embedded by a free table, and the full learning rate from the start
-    free = mock.patch.object(training, "_element_properties", lambda elements: np.eye(elements, dtype=np.float32))
-    cold = mock.patch.object(training, "WARM_UP", 1)
+    free = mock.patch.object(trainer, "_element_properties", lambda elements: np.eye(elements, dtype=np.float32))
+    cold = mock.patch.object(trainer, "WARM_UP", 1)
     with tempfile.TemporaryDirectory() as temporary, free, cold:
         folder = Path(temporary)
         with peer.megnet(folder, records, targets) as ask:
             ask("graphs")
-            model = megnet.load(folder / "model.hdf5")
-            trainer = _trainer(model, training.Rows(built, targets))
+            model = model_files.load(folder / "model.hdf5")
+            run = _trainer(model, training_set.Rows(built, targets))
             predictions: tuple[list[float], list[float]] = [], []
             for _ in range(1 + peer.TURNS):
                 predictions[0].append(ask("predict"))
@@ -45,23 +45,23 @@ def run(rows: int = 2_000) -> list[Entry]:
             for _ in range(1 + peer.TURNS):
                 epochs[0].append(ask("epoch"))
                 start = time.perf_counter()
-                trainer.run_epoch()
+                run.run_epoch()
                 epochs[1].append(time.perf_counter() - start)
                 with np.load(folder / "epoch.npz") as theirs:
-                    alike &= abs(trainer.history[-1]["loss"] / float(theirs["loss"]) - 1) < NOISE
+                    alike &= abs(run.history[-1]["loss"] / float(theirs["loss"]) - 1) < NOISE
     return [
         duration("epoch", min(epochs[0]), min(epochs[1]), alike),
         speed("predict", "graphs/s", len(records), min(predictions[0]), min(predictions[1]), same),
     ]
 
 
-def _trainer(model: megnet.Model, rows: training.Rows) -> training._Trainer:
+def _trainer(model: ensemble.Model, rows: training_set.Rows) -> trainer.Trainer:
     """Training from the weights of a model, with hardly any validation and a learning rate that hardly falls."""
-    one = training.Rows(rows.graphs.between(0, 1), rows.targets[:1])
+    one = training_set.Rows(rows.graphs.between(0, 1), rows.targets[:1])
     settings = training.Training(epochs=10_000, batch_size=BATCH_SIZE)
-    trainer = training._Trainer(rows, one, model.hyperparameters, settings, 0.0, 1.0)
-    trainer.vector.assign(np.concatenate([array.ravel() for array in model.members[0].values()]))
-    return trainer
+    run = trainer.Trainer(rows, one, model.hyperparameters, settings, 0.0, 1.0)
+    run.vector.assign(np.concatenate([array.ravel() for array in model.members[0].values()]))
+    return run
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from bandgaps import alloys
+from bandgaps.alloy import orderings, pseudobinary
 from benchmarks.measure import Entry, in_turn, speed
 
 MAX_ATOMS = 12
@@ -17,12 +17,12 @@ def run() -> list[Entry]:
     from icet.tools import enumerate_structures
     from pymatgen.io.ase import AseAtomsAdaptor
 
-    parent = alloys.diamond("Si", 5.431)
+    parent = pseudobinary.diamond("Si", 5.431)
     atoms = AseAtomsAdaptor.get_atoms(parent, msonable=False)
     sizes = range(1, MAX_ATOMS // 2 + 1)
     peer_time, our_time, theirs, ours = in_turn(
         lambda: list(enumerate_structures(atoms, sizes, list(SYSTEM))),
-        lambda: alloys.orderings(parent, SYSTEM, MAX_ATOMS),
+        lambda: orderings.orderings(parent, SYSTEM, MAX_ATOMS),
     )
     same = counted(each.get_chemical_symbols() for each in theirs) == counted(
         [site.specie.symbol for site in each.structure] for each in ours

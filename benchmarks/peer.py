@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import orjson
 
-from bandgaps import dataset, graphs
 from bandgaps.errors import InputError
+from bandgaps.structure import neighbors
+from bandgaps.table import storage
 from benchmarks.measure import ROOT, TABLE
 
 TABLES = (TABLE, ROOT / "data" / "sample" / "sample.json.gz")
@@ -23,7 +24,7 @@ TURNS = 2
 
 def sample(rows: int) -> tuple[list[dict[str, Any]], np.ndarray]:
     """Dictionaries of random structures of the largest table there is, and their gaps, eV."""
-    table = dataset.read_records(next(path for path in TABLES if path.exists()))
+    table = storage.read_records(next(path for path in TABLES if path.exists()))
     table = table[[_is_connected(record) for record in table["structure"]]] if len(table) < rows else table
     table = table.sample(min(rows, len(table)), random_state=0)
     return table["structure"].tolist(), table["band_gap"].to_numpy(dtype=np.float32)
@@ -31,7 +32,7 @@ def sample(rows: int) -> tuple[list[dict[str, Any]], np.ndarray]:
 
 def _is_connected(record: dict[str, Any]) -> bool:
     try:
-        graphs.build([record], CUTOFF)
+        neighbors.build([record], CUTOFF)
     except InputError:
         return False
     return True

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bandgaps import dataset
+from bandgaps.elements import SYMBOLS
 from bandgaps.errors import exit_code
 from bandgaps.files import write_json
-from bandgaps.magpie import SYMBOLS
+from bandgaps.table import cleaning, storage
 from benchmarks.measure import ROOT, TABLE
 
 SIZES = (1_000, 10_000, 100_000)
@@ -37,10 +37,10 @@ def main() -> None:
         return
     results = []
     with tempfile.TemporaryDirectory() as folder:
-        records = connected(dataset.read_records(TABLE))
+        records = connected(storage.read_records(TABLE))
         for size in SIZES:
             path = Path(folder) / f"{size}.json.gz"
-            dataset.write(grown(records, size), path)
+            storage.write(grown(records, size), path)
             for name in TASKS:
                 command = [sys.executable, "-m", "benchmarks.scale", name, str(path)]
                 output = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
@@ -66,9 +66,9 @@ def defects(results: list[dict[str, Any]]) -> list[str]:
 
 def connected(records: pd.DataFrame) -> pd.DataFrame:
     """The rows whose structures can be graphs: no atom is alone."""
-    from bandgaps.records import structure
+    from bandgaps.table.records import structure
 
-    return records[[not dataset.has_isolated_atom(structure(record), CUTOFF) for record in records["structure"]]]
+    return records[[not cleaning.has_isolated_atom(structure(record), CUTOFF) for record in records["structure"]]]
 
 
 def grown(records: pd.DataFrame, rows: int) -> pd.DataFrame:
@@ -118,40 +118,40 @@ def memory(name: str) -> int:
 
 def features(path: Path) -> Callable[[], Any]:
     """Magpie features of all formulas."""
-    from bandgaps import magpie
+    from bandgaps.composition import magpie
 
-    formulas = dataset.read(path, structures=False)["formula"].tolist()
+    formulas = storage.read(path, structures=False)["formula"].tolist()
     magpie.features(formulas[:2])
     return lambda: magpie.features(formulas)
 
 
 def reading(path: Path) -> Callable[[], Any]:
     """The table with its structures."""
-    import bandgaps.records  # noqa: F401 - what is imported when first needed is no cost of a row
+    import bandgaps.table.records  # noqa: F401 - what is imported when first needed is no cost of a row
 
-    return lambda: dataset.read(path)
+    return lambda: storage.read(path)
 
 
 def graphs(path: Path) -> Callable[[], Any]:
     """Crystal graphs from the table on disk."""
-    from bandgaps import graphs
+    from bandgaps.structure import neighbors
 
     def run() -> Any:
-        return graphs.build(dataset.read_records(path)["structure"].tolist(), CUTOFF)
+        return neighbors.build(storage.read_records(path)["structure"].tolist(), CUTOFF)
 
-    graphs.build(dataset.read_records(path)["structure"].head(2).tolist(), CUTOFF)
+    neighbors.build(storage.read_records(path)["structure"].head(2).tolist(), CUTOFF)
     return run
 
 
 def prediction(path: Path) -> Callable[[], Any]:
     """Gaps of all crystals by one network."""
-    from bandgaps import graphs, megnet
+    from bandgaps.structure import ensemble, neighbors, network
 
-    built = graphs.build(dataset.read_records(path)["structure"].tolist(), CUTOFF)
-    settings, generator = megnet.Hyperparameters(), np.random.default_rng(0)
+    built = neighbors.build(storage.read_records(path)["structure"].tolist(), CUTOFF)
+    settings, generator = network.Hyperparameters(), np.random.default_rng(0)
     shapes = settings.weight_shapes().items()
     weights = {name: generator.normal(0, shape[0] ** -0.5, shape).astype(np.float32) for name, shape in shapes}
-    model = megnet.Model(settings, [weights])
+    model = ensemble.Model(settings, [weights])
     model.predict(built.select(np.arange(2)))
     return lambda: model.predict(built)
 

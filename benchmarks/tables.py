@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bandgaps import dataset, magpie
+from bandgaps.composition import magpie
+from bandgaps.table import storage
 from benchmarks.measure import SHARED, TABLE, Entry, duration, in_turn, speed
 
 PEER_FORMULAS = 4000  # matminer's speed does not depend on how many there are
@@ -49,17 +50,17 @@ def tables() -> list[Entry]:
     def load() -> pd.DataFrame:
         return load_dataframe_from_json(str(TABLE), pbar=False)
 
-    peer_time, our_time, theirs, ours = in_turn(load, lambda: dataset.read(TABLE, structures=False), times=1)
+    peer_time, our_time, theirs, ours = in_turn(load, lambda: storage.read(TABLE, structures=False), times=1)
     same = theirs.drop(columns="structure").equals(ours)
     bare = duration("read", peer_time, our_time, same)
-    peer_time, our_time, theirs, ours = in_turn(load, lambda: dataset.read(TABLE), times=1)
+    peer_time, our_time, theirs, ours = in_turn(load, lambda: storage.read(TABLE), times=1)
     whole = duration("read-structures", peer_time, our_time, equal_structures(theirs, ours))
     del theirs
     with tempfile.TemporaryDirectory() as folder:
         paths = [str(Path(folder) / name) for name in ("theirs.json.gz", "ours.json.gz")]
         peer_time, our_time, _, _ = in_turn(
             lambda: store_dataframe_as_json(ours, paths[0], compression="gz", pbar=False),
-            lambda: dataset.write(ours, paths[1]),
+            lambda: storage.write(ours, paths[1]),
             times=1,
         )
         written = load_dataframe_from_json(paths[1], pbar=False)

@@ -18,8 +18,9 @@ import numpy as np
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
 
-from bandgaps.alloys import Ordering, diamond, orderings  # noqa: E402
-from bandgaps.experiment import lattice_constant  # noqa: E402
+from bandgaps.alloy.measured_curves import lattice_constant  # noqa: E402
+from bandgaps.alloy.orderings import Ordering, orderings  # noqa: E402
+from bandgaps.alloy.pseudobinary import diamond  # noqa: E402
 
 SYSTEM = ("Si", "Ge")
 MAX_ATOMS = 8

@@ -1,0 +1,47 @@
+"""Types of command-line arguments. It imports nothing heavy, so that --help is quick."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+
+LARGEST_SEED = 2**32 - 1  # what numpy's and scikit-learn's generators take
+
+
+def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
+    """A reader of whole numbers from `least` to `most`."""
+
+    def read(text: str) -> int:
+        value = int(text) if text.isascii() and text.removeprefix("-").isdecimal() and len(text) < 20 else None
+        if value is None or value < least or (most is not None and value > most):
+            limits = f"of {least} or more" if most is None else f"from {least} to {most}"
+            raise argparse.ArgumentTypeError(f"{text[:80]!r} is not a whole number {limits}")
+        return value
+
+    return read
+
+
+def number(above: float, below: float = math.inf, unit: str = "") -> Callable[[str], float]:
+    """A reader of numbers above and below these limits, in this unit."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not above < value < below:
+            limits = f"above {above:g}" + (f" and below {below:g}" if math.isfinite(below) else "")
+            raise argparse.ArgumentTypeError(f"{text[:80]!r} is not a number {limits} {unit}".rstrip())
+        return value
+
+    return read
+
+
+seed = whole_number(0, LARGEST_SEED)
+count = whole_number(1)
+
+
+def cores(text: str) -> int:
+    """Number of processor cores: 1 or more, or -1 for all."""
+    return -1 if text == "-1" else count(text)

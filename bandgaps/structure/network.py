@@ -1,0 +1,296 @@
+"""MEGNet, a graph network for crystals, in Keras 3.
+
+Chen et al., Chem. Mater. 31, 3564 (2019); with several fidelities Chen et al., Nat. Comput. Sci. 1, 46 (2021).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bandgaps.structure.backend import TENSORFLOW, keras, ops
+from bandgaps.structure.graphs import FIRST_MIXTURE, Graphs
+
+LOG_2 = np.float32(np.log(2))
+BONDS_A_BATCH = 20_000  # in prediction; small enough for the processor's cache, large enough to keep it busy
+PARTS = ("atom", "bond", "state")
+Weights = Mapping[str, Any]  # name -> array or tensor
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """Architecture of a MEGNet; the defaults are those of the published 2018 models.
+
+    Attributes:
+        cutoff: atoms closer than this share a bond, Å.
+        gaussians: number of Gaussians that a distance is expanded in, with centres from 0 to `last_center` Å.
+        width: of each Gaussian, Å.
+        blocks: number of MEGNet blocks.
+        units: widths n1, n2, n3 of the paper: hidden layers, what blocks pass on, Set2Set.
+        set2set_steps: passes of Set2Set.
+        elements: rows of the element embedding; atomic numbers run up to one less.
+        embedding: its columns.
+        fidelities: names of the levels of theory between which the state input tells; none: the state starts as zeros.
+        probability: whether the last layer ends in a sigmoid (classifiers) or is linear.
+        properties: numbers that the last layer gives for each crystal; the first is the one that the model is for.
+    """
+
+    cutoff: float = 4.0
+    gaussians: int = 100
+    last_center: float = 5.0
+    width: float = 0.5
+    blocks: int = 3
+    units: tuple[int, int, int] = (64, 32, 16)
+    set2set_steps: int = 3
+    elements: int = 95
+    embedding: int = 16
+    fidelities: tuple[str, ...] = ()
+    probability: bool = False
+    properties: int = 1
+
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of every weight, in order."""
+        n1, n2, n3 = self.units
+        shapes: dict[str, tuple[int, ...]] = {"element_embedding": (self.elements, self.embedding)}
+        if self.fidelities:
+            shapes["fidelity_embedding"] = (len(self.fidelities), self.embedding)
+
+        def layers(name: str, *sizes: int) -> None:
+            for depth, (inputs, outputs) in enumerate(pairwise(sizes)):
+                shapes[f"{name}/{depth}/kernel"] = (inputs, outputs)
+                shapes[f"{name}/{depth}/bias"] = (outputs,)
+
+        inputs = (self.embedding, self.gaussians, self.embedding if self.fidelities else 2)
+        for part, size in zip(PARTS, inputs, strict=True):
+            layers(f"input/{part}", size, n1, n2)
+        for block in range(self.blocks):
+            if block > 0:
+                for part in PARTS:
+                    layers(f"block{block}/{part}/ff", n2, n1, n2)
+            for part, vectors in zip(PARTS, (3, 4, 3), strict=True):
+                layers(f"block{block}/{part}/phi", vectors * n2, n1, n1, n2)
+        for part in ("atom", "bond"):
+            for name, (size, outputs) in {"memory": (n2, n3), "recurrent": (2 * n3, 4 * n3)}.items():
+                shapes[f"set2set/{part}/{name}/kernel"] = (size, outputs)
+                shapes[f"set2set/{part}/{name}/bias"] = (outputs,)
+        layers("readout", 4 * n3 + n2, n2, n3, self.properties)
+        return shapes
+
+
+class Batch(NamedTuple):
+    """Crystals as one graph without bonds between them."""
+
+    occupancies: Any  # parts of the elements (columns: atomic numbers) in each kind of site, (kinds, FIRST_MIXTURE)
+    kind: Any  # of each atom, an index of occupancies, (atoms,)
+    atom_copies: Any  # how many atoms of its crystal each stands for, (atoms,)
+    crystal: Any  # of each atom, (atoms,)
+    distances: Any  # all lengths of bonds, each once, Å, (lengths,)
+    length: Any  # of each bond, an index of distances, (bonds,)
+    bond_copies: Any  # how many bonds of its first atom each stands for, (bonds,)
+    first: Any  # atom at which a bond starts, ascending, (bonds,)
+    second: Any  # atom at which it ends, (bonds,)
+    fidelity: Any  # (crystals,)
+
+
+def batch_of(graphs: Graphs, fidelity: np.ndarray | None = None) -> Batch:
+    """One batch of all crystals; `fidelity` is the index of each crystal's level of theory, shape (crystals,)."""
+    shift = np.repeat(graphs.atom_offsets[:-1], graphs.bond_counts).astype(np.int32)
+    distances, length = np.unique(graphs.distances, return_inverse=True)
+    numbers, kind = np.unique(graphs.atomic_numbers, return_inverse=True)
+    return Batch(
+        occupancies(numbers, graphs.mixtures),
+        kind.astype(np.int32),
+        graphs.atom_copies.astype(np.float32),
+        np.repeat(np.arange(len(graphs), dtype=np.int32), graphs.atom_counts),
+        distances,
+        length.astype(np.int32),
+        graphs.bond_copies.astype(np.float32),
+        graphs.first + shift,
+        graphs.second + shift,
+        np.zeros(len(graphs), dtype=np.int32) if fidelity is None else np.asarray(fidelity, dtype=np.int32),
+    )
+
+
+def occupancies(numbers: np.ndarray, mixtures: np.ndarray) -> np.ndarray:
+    """The parts of the elements in sites of these numbers, shape (numbers, FIRST_MIXTURE)."""
+    parts = (numbers[:, None] == np.arange(FIRST_MIXTURE)).astype(np.float32)
+    shared = numbers >= FIRST_MIXTURE
+    parts[shared] = mixtures[numbers[shared] - FIRST_MIXTURE]
+    return parts
+
+
+def softplus2(x: Any) -> Any:
+    """The activation of MEGNet: softplus, shifted so that 0 stays 0."""
+    if not TENSORFLOW:
+        return ops.softplus(x) - LOG_2
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def activation(x: Any) -> Any:  # TensorFlow's own softplus takes twice as long, its gradient does not
+        y = tf.maximum(tf.math.log(0.5 + 0.5 * tf.exp(tf.minimum(x, 60.0))), x - LOG_2)
+        return y, lambda dy: tf.raw_ops.SoftplusGrad(gradients=dy, features=x)
+
+    return activation(x)
+
+
+def _sum_of(x: Any, segments: Any, count: Any) -> Any:
+    """The sum of each segment's rows; segments ascend, and none is empty."""
+    if not TENSORFLOW:
+        return ops.segment_sum(x, segments, num_segments=count, sorted=True)
+    import tensorflow as tf
+
+    return tf.math.segment_sum(x, segments)  # six times as fast as what takes them in any order
+
+
+def _spread(x: Any, segments: Any) -> Any:
+    """Each segment's row of x to all its members; segments ascend, and none is empty."""
+    if not TENSORFLOW:
+        return ops.take(x, segments, axis=0)
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def gather(x: Any) -> Any:
+        return tf.gather(x, segments), lambda dy: tf.math.segment_sum(dy, segments)
+
+    return gather(x)
+
+
+def forward(weights: Weights, batch: Batch, settings: Hyperparameters) -> Any:
+    """The network's outputs for each crystal (standardised properties), shape (crystals, properties)."""
+    crystals, atoms = ops.shape(batch.fidelity)[0], ops.shape(batch.kind)[0]
+    crystal_of_bond = ops.take(batch.crystal, batch.first, axis=0)
+    bonds_of_atom = _sum_of(batch.bond_copies, batch.first, atoms)
+    in_atom = (batch.bond_copies / _spread(bonds_of_atom, batch.first))[:, None]
+    atom_share, bond_share = batch.atom_copies, batch.atom_copies * bonds_of_atom
+    in_crystal = _shares(atom_share, batch.crystal, crystals)
+    bonds_in_crystal = _shares(bond_share, batch.crystal, crystals)
+    copies_of_bond = _spread(batch.atom_copies, batch.first) * batch.bond_copies
+
+    centers = np.linspace(0, settings.last_center, settings.gaussians, dtype=np.float32)
+    elements = min(settings.elements, FIRST_MIXTURE)
+    atom = ops.matmul(batch.occupancies[:, :elements], weights["element_embedding"][:elements])
+    length = ops.exp(-(((batch.distances[:, None] - centers) / np.float32(settings.width)) ** 2))
+    if settings.fidelities:
+        state = ops.take(weights["fidelity_embedding"], batch.fidelity, axis=0)
+    else:
+        state = ops.zeros((crystals, 2))
+
+    atom, length, state = (
+        _layers(weights, f"input/{part}", x) for part, x in zip(PARTS, (atom, length, state), strict=True)
+    )
+    atom, bond = ops.take(atom, batch.kind, axis=0), ops.take(length, batch.length, axis=0)
+    for block in range(settings.blocks):
+        name = f"block{block}"
+        v, e, u = atom, bond, state
+        if block > 0:
+            v, e, u = (_layers(weights, f"{name}/{part}/ff", x) for part, x in zip(PARTS, (v, e, u), strict=True))
+        e = _bond_update(weights, f"{name}/bond/phi", v, e, u, batch)
+        mean_bond = _sum_of(e * in_atom, batch.first, atoms)
+        u_of_atom = _spread(u, batch.crystal)
+        v = _layers(weights, f"{name}/atom/phi", ops.concatenate([mean_bond, v, u_of_atom], -1), linear_end=True)
+        mean_bond = _sum_of(mean_bond * bonds_in_crystal, batch.crystal, crystals)
+        mean_atom = _sum_of(v * in_crystal, batch.crystal, crystals)
+        u = _layers(weights, f"{name}/state/phi", ops.concatenate([mean_bond, mean_atom, u], -1), linear_end=True)
+        atom, bond, state = atom + v, bond + e, state + u
+
+    steps = settings.set2set_steps
+    readout = [
+        _set2set(weights, "set2set/atom", atom, batch.atom_copies, batch.crystal, crystals, steps),
+        _set2set(weights, "set2set/bond", bond, copies_of_bond, crystal_of_bond, crystals, steps),
+        state,
+    ]
+    output = _layers(weights, "readout", ops.concatenate(readout, -1), linear_end=True)
+    return ops.sigmoid(output) if settings.probability else output
+
+
+def _layers(weights: Weights, name: str, x: Any, linear_end: bool = False, start: int = 0) -> Any:
+    """Dense layers `name`/0, 1, …, each but perhaps the last with its activation."""
+    depth = start
+    while f"{name}/{depth}/kernel" in weights:
+        x = ops.matmul(x, weights[f"{name}/{depth}/kernel"]) + weights[f"{name}/{depth}/bias"]
+        depth += 1
+        if not linear_end or f"{name}/{depth}/kernel" in weights:
+            x = softplus2(x)
+    return x
+
+
+def _bond_update(weights: Weights, name: str, v: Any, e: Any, u: Any, batch: Batch) -> Any:
+    """phi_e of [v_i, v_j, e_ij, u]; its first layer is a sum over the four, so atoms are multiplied, then gathered."""
+    of_first, of_second, of_bond, of_state = ops.split(weights[f"{name}/0/kernel"], 4)
+    shared = ops.matmul(u, of_state) + weights[f"{name}/0/bias"]
+    first = ops.matmul(v, of_first) + _spread(shared, batch.crystal)
+    second = ops.matmul(v, of_second)
+    hidden = _spread(first, batch.first) + ops.take(second, batch.second, axis=0) + ops.matmul(e, of_bond)
+    return _layers(weights, name, softplus2(hidden), linear_end=True, start=1)
+
+
+def _shares(copies: Any, segments: Any, count: Any) -> Any:
+    """The part that each row has in its segment, shape (rows, 1): what turns sums into means."""
+    total = _sum_of(copies, segments, count)
+    return (copies / _spread(total, segments))[:, None]
+
+
+def _set2set(weights: Weights, name: str, x: Any, copies: Any, segments: Any, count: Any, steps: int) -> Any:
+    """Summary of the rows of each segment, whatever their order, each with its copies, shape (count, 2 n3).
+
+    Vinyals et al., arXiv 1511.06391, as megnet has it: the cell state does not pass from one step to the next, and the
+    gates are Keras 1's hard sigmoid.
+    """
+
+    def gate(z: Any) -> Any:
+        return ops.clip(0.2 * z + 0.5, 0.0, 1.0)
+
+    memory = ops.matmul(x, weights[f"{name}/memory/kernel"]) + weights[f"{name}/memory/bias"]
+    kernel, bias = weights[f"{name}/recurrent/kernel"], weights[f"{name}/recurrent/bias"]
+    query = ops.zeros((count, kernel.shape[0]))
+    for _ in range(steps):
+        enter, _forget, cell, leave = ops.split(ops.matmul(query, kernel) + bias, 4, axis=-1)
+        hidden = gate(leave) * ops.tanh(gate(enter) * ops.tanh(cell))
+        energy = ops.sum(memory * _spread(hidden, segments), -1)
+        highest = ops.segment_max(ops.stop_gradient(energy), segments, num_segments=count)
+        attention = copies * ops.exp(energy - ops.take(highest, segments, axis=0))
+        total = _sum_of(attention, segments, count)
+        weighted = _sum_of(memory * attention[:, None], segments, count)
+        query = ops.concatenate([hidden, weighted / total[:, None]], -1)
+    return query
+
+
+def signature() -> Batch:
+    """What a batch looks like to TensorFlow, so that one trace serves batches of every size."""
+    import tensorflow as tf
+
+    whole, real = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)
+    parts = tf.TensorSpec([None, FIRST_MIXTURE], tf.float32)
+    return Batch(parts, whole, real, whole, real, whole, real, whole, whole, whole)
+
+
+@lru_cache(maxsize=8)
+def _compiled(settings: Hyperparameters) -> Callable[[Weights, Batch], Any]:
+    """`forward` for one architecture, compiled where the backend is TensorFlow."""
+
+    def run(weights: Weights, batch: Batch) -> Any:
+        return forward(weights, batch, settings)
+
+    if keras.backend.backend() != "tensorflow":
+        return run
+    import tensorflow as tf
+
+    weights = {name: tf.TensorSpec(shape, tf.float32) for name, shape in settings.weight_shapes().items()}
+    return tf.function(run, input_signature=[weights, signature()], autograph=False)
+
+
+def outputs(settings: Hyperparameters, weights: Weights, graphs: Graphs, fidelity: np.ndarray) -> np.ndarray:
+    """The standardised target for all crystals, each at its fidelity, shape (crystals,)."""
+    run = _compiled(settings)
+    tensors = {name: ops.convert_to_tensor(array) for name, array in weights.items()}
+    values, start = [np.zeros(0)], 0
+    for part in graphs.batches(BONDS_A_BATCH):
+        batch = batch_of(part, fidelity[start : start + len(part)])
+        values.append(ops.convert_to_numpy(run(tensors, batch))[:, 0].astype(float))
+        start += len(part)
+    return np.concatenate(values)

@@ -1,0 +1,124 @@
+"""From rows as they came to a table that every script can use: filtered, cleaned and split."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from bandgaps.errors import InputError
+from bandgaps.formulas import has_together, in_system
+from bandgaps.table import columns, splitting
+from bandgaps.table.account import Step
+from bandgaps.table.columns import energy_column, represents_composition
+from bandgaps.table.sources import Filters, Source
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+ISOLATION_CUTOFF = 4.0  # Å
+
+
+def clean(table: pd.DataFrame, target: str, all_polymorphs: bool = False) -> tuple[pd.DataFrame, list[Step]]:
+    """Keep one material a formula, or all its polymorphs, and none that comes apart.
+
+    The polymorph of lowest energy represents its formula, one of unknown energy only where it is the only one; where
+    no energy is known at all, a formula's rows are averaged.
+
+    Returns:
+        The rows left, renumbered from 0, and the steps with their counts.
+    """
+    energy = energy_column(table)
+    if all_polymorphs:
+        steps = [Step(f"every polymorph of {table['formula'].nunique():,} formulas", len(table))]
+    elif energy:
+        table = table[represents_composition(table)].reset_index(drop=True)
+        steps = [Step(f"polymorph of lowest {energy} of each formula", len(table))]
+    else:
+        table = _mean_of_formulas(table, target)
+        steps = [Step("mean of each formula's rows (no energy to choose by)", len(table))]
+    if "structure" in table:
+        table = table[[not has_isolated_atom(structure) for structure in table["structure"]]].reset_index(drop=True)
+        steps.append(Step(f"no atom without a neighbour within {ISOLATION_CUTOFF:g} Å", len(table)))
+    return table, steps
+
+
+def _mean_of_formulas(table: pd.DataFrame, target: str) -> pd.DataFrame:
+    first = table.drop_duplicates("formula").reset_index(drop=True)
+    means = table.groupby("formula")[target].mean()
+    return first.assign(**{target: first["formula"].map(means)})
+
+
+def has_isolated_atom(structure: Structure, cutoff: float = ISOLATION_CUTOFF) -> bool:
+    """Whether some site has no neighbour (periodic images of itself included) within `cutoff` Å."""
+    centers, _, _, _ = structure.get_neighbor_list(cutoff)
+    return len(np.unique(centers)) < len(structure)
+
+
+def prepare(
+    source: Source, target: str, filters: Filters, seed: int, train_on: Collection[str] = ()
+) -> tuple[pd.DataFrame, list[Step]]:
+    """Filter, clean and split by formula; the reduced formulas `train_on` are for training, whatever the seed.
+
+    Returns:
+        The table, with a column `split`, and the steps with the number of rows after each.
+
+    Raises:
+        InputError: a column that is asked for is missing, a row has no target, or no row is left.
+    """
+    table, steps = source.table, list(source.steps)
+    if not source.filtered:
+        table, filtering = _filter(table, filters, source.name)
+        steps += filtering
+    table, leaving_out = _leave_out(table, filters.leave_out)
+    steps += leaving_out
+    table, with_target = _with_target(table, target, filters, source.name)
+    steps.append(with_target)
+    if len(table):
+        table, cleaned = clean(table, target, filters.all_polymorphs)
+        steps += cleaned
+    empty = next((step for step in steps if not step.rows), None)
+    if empty:
+        raise InputError(f"{source.name}: no rows are left after the step {empty.kept!r}; widen the filters")
+    parts = splitting.split_compositions(table, columns.is_metal(table, target), seed, train_on)
+    return table.assign(split=parts), steps
+
+
+def _filter(table: pd.DataFrame, filters: Filters, name: str) -> tuple[pd.DataFrame, list[Step]]:
+    steps = []
+    if filters.chemsys:
+        kept = [any(in_system(formula, system) for system in filters.chemsys) for formula in table["formula"]]
+        table = table[kept].reset_index(drop=True)
+        steps.append(Step(f"chemical system {', '.join(filters.chemsys)}", len(table)))
+    if filters.max_energy_above_hull is not None:
+        if "energy_above_hull" not in table:
+            raise InputError(
+                f"{name}: no column energy_above_hull for --max-energy-above-hull; leave that out or use --source mp"
+            )
+        energy = pd.to_numeric(table["energy_above_hull"], errors="coerce")
+        table = table[energy <= filters.max_energy_above_hull].reset_index(drop=True)
+        steps.append(Step(f"at most {filters.max_energy_above_hull:g} eV/atom above the hull", len(table)))
+    return table, steps
+
+
+def _leave_out(table: pd.DataFrame, systems: Collection[str]) -> tuple[pd.DataFrame, list[Step]]:
+    steps = []
+    for system in systems:
+        kept = np.array([not has_together(formula, system) for formula in table["formula"]], dtype=bool)
+        table = table[kept].reset_index(drop=True)
+        elements = system.split("-")
+        steps.append(Step(f"without {' and '.join(elements)}{' together' * (len(elements) > 1)}", len(table)))
+    return table, steps
+
+
+def _with_target(table: pd.DataFrame, target: str, filters: Filters, name: str) -> tuple[pd.DataFrame, Step]:
+    columns.require_columns(table, [target], name)
+    if filters.drop_missing:
+        values = pd.to_numeric(table[target], errors="coerce").to_numpy(dtype=float)
+        table = table[np.isfinite(values)].reset_index(drop=True)
+    table = table.assign(**{target: columns.target_values(table, target, name)})
+    if "band_gap" in table:  # tells metals from non-metals whatever the target
+        table["band_gap"] = pd.to_numeric(table["band_gap"], errors="coerce")
+    return table, Step(f"with a number in {target}", len(table))

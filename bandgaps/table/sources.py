@@ -1,0 +1,135 @@
+"""Where rows come from: the Materials Project, the bundled sample, a file of the user's own.
+
+Whatever the source, `prepare` makes a table of it that every script can use: filtered, cleaned and split.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from bandgaps.errors import InputError
+from bandgaps.files import DATA, sha256
+from bandgaps.formulas import reduced_formula
+from bandgaps.table import columns, download, materials_project, storage
+from bandgaps.table.account import Step
+
+NO_ID = "row-"  # begins the ids of rows that came without
+SAMPLE = DATA / "sample" / "sample.json.gz"
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which rows to keep.
+
+    Attributes:
+        chemsys: chemical systems as the Materials Project writes them, `Ge-Si` or `Si-*`; empty keeps all.
+        max_energy_above_hull: eV/atom; None keeps all.
+        drop_missing: drop rows without a number in the target column instead of raising an error.
+        leave_out: elements, as in `Ge-Si`; drop every material in which all of them are together.
+        all_polymorphs: keep every polymorph of a formula, not only the one of lowest energy.
+    """
+
+    chemsys: tuple[str, ...] = ()
+    max_energy_above_hull: float | None = None
+    drop_missing: bool = False
+    leave_out: tuple[str, ...] = ()
+    all_polymorphs: bool = False
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows as they came.
+
+    Attributes:
+        kind: `mp`, `sample` or `file`.
+        name: what errors call the source: a path, or the Materials Project.
+        table: the rows, formulas in pymatgen's spelling.
+        database_version: the Materials Project's version, or the file's checksum.
+        steps: what was counted so far.
+        filtered: whether the source has chosen chemical systems and energies above the hull itself.
+        discard: deletes what a download left on disk; to be called once the table is written.
+    """
+
+    kind: str
+    name: str
+    table: pd.DataFrame
+    database_version: str
+    steps: list[Step]
+    filtered: bool = False
+    discard: Callable[[], None] = field(default=lambda: None)
+
+
+def from_materials_project(target: str, filters: Filters, key: str, cache: Path) -> Source:
+    """Entries of the Materials Project that have a band-structure calculation; see `materials_project.download`."""
+    query = materials_project.Query(target, filters.chemsys, filters.max_energy_above_hull)
+    fetched = download.download(query, key, cache)
+    name = "the Materials Project"
+    table = _with_reduced_formulas(fetched.table, name)
+    return Source("mp", name, table, fetched.database_version, fetched.steps, filtered=True, discard=fetched.discard)
+
+
+def from_sample(path: Path = SAMPLE) -> Source:
+    """The table that comes with the project: prototype crystals computed for it."""
+    return _from_path("sample", path, storage.read(path), "computed crystals of the sample")
+
+
+def from_file(path: Path | str, target: str = "band_gap") -> Source:
+    """A table in the shared format, or a CSV (`.csv`, `.csv.gz`) with a column `formula`.
+
+    A CSV whose values stand in a column called `target`, as in matbench's files, has them in the column named here.
+
+    Raises:
+        InputError: the file is missing, damaged or empty, has no formulas, or has one that pymatgen cannot read.
+    """
+    path = Path(path)
+    is_csv = path.name.endswith((".csv", ".csv.gz"))
+    return _from_path("file", path, _read_csv(path, target) if is_csv else storage.read(path), "rows of the file")
+
+
+def _from_path(kind: str, path: Path, table: pd.DataFrame, kept: str) -> Source:
+    table = _with_ids(_with_reduced_formulas(table.reset_index(drop=True), path))
+    return Source(kind, str(path), table, f"sha256:{sha256(path)}", [Step(kept, len(table))])
+
+
+def _read_csv(path: Path, target: str) -> pd.DataFrame:
+    try:
+        # The converter keeps NaN, which is sodium nitride, from being read as missing.
+        table = pd.read_csv(path, encoding="utf-8-sig", converters={"formula": str}, low_memory=False)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; name a table or a CSV with --input") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: a folder, not a table; name a file") from None
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"{path}: damaged or half-written gzip ({error}); restore it") from None
+    except (UnicodeDecodeError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+        raise InputError(f"{path}: not a CSV in UTF-8 ({error}); its first line names the columns") from None
+    columns.require_columns(table, ["formula"], path)
+    if table.empty:
+        raise InputError(f"{path}: the table has no rows")
+    if target not in table:
+        table = table.rename(columns={"target": target})
+    return table.drop(columns="structure", errors="ignore")
+
+
+def _with_reduced_formulas(table: pd.DataFrame, name: Path | str) -> pd.DataFrame:
+    def spelled(row: int, formula: object) -> str:
+        try:
+            return reduced_formula(formula)
+        except ValueError as error:
+            raise InputError(f"{name}: row {row}: formula {formula!r}: {error}; correct or remove the row") from None
+
+    return table.assign(formula=[spelled(row, formula) for row, formula in enumerate(table["formula"])])
+
+
+def _with_ids(table: pd.DataFrame) -> pd.DataFrame:
+    given = table["material_id"] if "material_id" in table else pd.Series([None] * len(table))
+    ids = [f"{NO_ID}{row}" if pd.isna(value) else str(value) for row, value in enumerate(given)]
+    rest = table.drop(columns="material_id", errors="ignore")
+    rest.insert(0, "material_id", ids)
+    return rest

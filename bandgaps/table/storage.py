@@ -1,0 +1,196 @@
+"""The shared table: its columns, reading, writing, cleaning and splitting.
+
+The table is a pandas DataFrame with one row a material:
+
+| column | meaning |
+|---|---|
+| `material_id` | `mp-149`, or the source's own id |
+| `formula` | reduced formula in pymatgen's spelling |
+| `structure` | pymatgen Structure (absent where only compositions are known) |
+| `energy_above_hull`, `formation_energy_per_atom` or `energy_per_atom` | eV/atom; picks the lowest-energy polymorph |
+| `band_gap` | eV; 0 is a metal. Other numeric columns can be targets as well |
+| `band_gap_gllbsc`, `band_gap_hse`, `band_gap_experiment` | eV, at other levels of theory and measured; often missing |
+| `band_gap_experiment_estimate` | eV, guessed from the composition of a training row that nobody has measured |
+| `split` | `train`, `validation` or `test` |
+
+On disk it has the format of `matminer.utils.io.store_dataframe_as_json` (orient "split"), gzipped.
+"""
+
+from __future__ import annotations
+
+import gc
+import gzip
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+import pandas as pd
+
+from bandgaps.errors import InputError
+from bandgaps.files import replacing
+from bandgaps.table.columns import require_columns
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+_NOT_JSON = {word: re.compile(word + rb"(?=[,\]} ])") for word in (b"-Infinity", b"Infinity", b"NaN")}
+
+
+def read(path: Path | str, structures: bool = True) -> pd.DataFrame:
+    """Read a table.
+
+    Args:
+        path: a file in the shared format, gzipped or not.
+        structures: whether to build pymatgen Structures; without, which is much faster, the column `structure` is left
+            out, and other objects are None.
+
+    Raises:
+        InputError: the file is missing, damaged, empty or not in the shared format.
+    """
+    if not structures:
+        text = _decompress(Path(path))
+        try:
+            table = _table(_without_objects(text), path)
+        except InputError:  # damaged, or with braces in names: the whole text tells which
+            table = _table(text, path)
+        return table.drop(columns="structure", errors="ignore")
+    table = read_records(path)
+    if "structure" in table:
+        with no_garbage_collection():
+            table["structure"] = [_structure(record, path, row) for row, record in enumerate(table["structure"])]
+    return table
+
+
+def read_records(path: Path | str) -> pd.DataFrame:
+    """Read a table, its structures left as the dictionaries that `bandgaps.table.records` turns into Structures.
+
+    Raises:
+        InputError: as `read`, but for what is wrong with a structure.
+    """
+    return _table(_decompress(Path(path)), path)
+
+
+def _table(text: bytes, path: Path | str) -> pd.DataFrame:
+    content = _parse(text, path)
+    try:
+        table = pd.DataFrame(content["data"], columns=content["columns"], index=content["index"])
+    except (KeyError, TypeError, ValueError, AssertionError) as error:
+        raise InputError(f"{path}: not a table in the shared format ({error}); write it with query.py") from None
+    require_columns(table, ["formula"], path)
+    if table.empty:
+        raise InputError(f"{path}: the table has no rows; query again with wider filters")
+    empty = table.columns[table.isna().all()]
+    return table.astype(dict.fromkeys(empty, float))  # no number is a missing number, also where there is no other
+
+
+def write(table: pd.DataFrame, path: Path | str) -> None:
+    """Write a table, atomically; equal tables give equal bytes.
+
+    Raises:
+        OSError: the folder cannot be written to or is full; a table already at `path` stays.
+    """
+    content = {
+        "index": table.index.tolist(),
+        "columns": table.columns.tolist(),
+        "data": list(zip(*(table[column].tolist() for column in table), strict=True)),
+    }
+    with no_garbage_collection():
+        text = orjson.dumps(content, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY)
+    if Path(path).suffix == ".gz":
+        text = gzip.compress(text, compresslevel=6, mtime=0)
+    with replacing(path) as temporary:
+        temporary.write_bytes(text)
+
+
+def _decompress(path: Path) -> bytes:
+    try:
+        raw = path.read_bytes()
+        return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; write it with query.py or name another table") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: a folder, not a table; name a file") from None
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"{path}: damaged or half-written gzip ({error}); write it again with query.py") from None
+
+
+def _parse(text: bytes, path: Path | str) -> dict[str, Any]:
+    with no_garbage_collection():
+        try:
+            content = orjson.loads(_without_nan(text))
+        except orjson.JSONDecodeError as error:
+            raise InputError(f"{path}: damaged or half-written JSON ({error}); write it again with query.py") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: not a table in the shared format (no columns and data); write it with query.py")
+    return content
+
+
+def _without_objects(text: bytes) -> bytes:
+    """The JSON of a table with null for every object in its rows, which are most of it and need not be parsed then.
+
+    Objects are found by their braces. Where a brace may be part of a name, the text is returned as it is.
+    """
+    letters = np.frombuffer(text, dtype=np.uint8)
+    braces = np.flatnonzero((letters == ord("{")) | (letters == ord("}")))
+    steps = np.where(letters[braces] == ord("{"), 1, -1)
+    depth = np.cumsum(steps)
+    starts = braces[(depth == 2) & (steps == 1)].tolist()
+    ends = braces[(depth == 1) & (steps == -1)].tolist()
+    if len(starts) != len(ends) or not starts:
+        return text
+    kept = [text[after:before] for after, before in zip([0, *(end + 1 for end in ends)], [*starts, None], strict=True)]
+    in_name = any(part.count(b'"') % 2 or b"\\" in part for part in kept)
+    return text if in_name else b"null".join(kept)
+
+
+def _without_nan(text: bytes) -> bytes:
+    """JSON in which matminer's NaN and Infinity, which JSON does not have, are null."""
+    for word, bare in _NOT_JSON.items():
+        if word in text:
+            text = bare.sub(_null_outside_names, text)
+    return text
+
+
+def _null_outside_names(found: re.Match[bytes]) -> bytes:
+    return b"null" if found.string[found.start() - 1] in b"[,: " else found.group()
+
+
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """Millions of new containers that all stay alive make the cyclic collector run for nothing."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _structure(record: Any, path: Path | str, row: int) -> Structure:
+    from bandgaps.table import records
+
+    try:
+        return records.structure(record)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: row {row}: column structure is not a pymatgen Structure ({error!r})") from None
+
+
+def _plain(value: Any) -> Any:
+    """What orjson cannot write, as something it can."""
+    from pymatgen.core import Structure
+
+    if isinstance(value, Structure):
+        from bandgaps.table import records
+
+        return records.record(value)
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if hasattr(value, "as_dict"):
+        return value.as_dict()
+    raise TypeError(f"cannot store a {type(value).__name__}")

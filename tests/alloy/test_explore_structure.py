@@ -1,0 +1,299 @@
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import SHARED, Result, assert_failed, needs_shared, run_script
+from pdf import colours, rgb, words
+
+import explore_structure
+from bandgaps import plotting
+from bandgaps.alloy import first_principles, measured_curves, pseudobinary
+from bandgaps.errors import InputError
+from bandgaps.structure import ensemble, model_files, neighbors, network
+from bandgaps.structure.calibration import Calibration
+
+WEIGHTS = SHARED / "megnet-weights"
+PUBLISHED = WEIGHTS / "mp-2018.6.1" / "band_gap_regression.hdf5"
+FIDELITIES = ("pbe", "gllbsc", "hse", "experiment")
+BOWING = 0.3  # by disorder, eV
+NAMES = ("disordered-structures", "disordered-structures-scaled")
+
+
+def some_model(fidelities: tuple[str, ...] = FIDELITIES) -> ensemble.Model:
+    """Two members with random weights: enough to tell whether the right crystals reach it."""
+    settings = network.Hyperparameters(fidelities=fidelities)
+    members = []
+    for seed in (0, 1):
+        generator = np.random.default_rng(seed)
+        shapes = settings.weight_shapes().items()
+        members.append(
+            {name: generator.normal(0, shape[0] ** -0.5, shape).astype(np.float32) for name, shape in shapes}
+        )
+    calibrations = {name: Calibration(floor=0.1, scale=2.0, wide=2.2) for name in fidelities}
+    bowing = {"shared-site": {"bowing": BOWING}, "orderings": {"bowing": 0.0}}
+    return ensemble.Model(settings, members, mean=0.9, calibrations=calibrations, card={"disorder_bowing": bowing})
+
+
+@pytest.fixture(scope="module")
+def explored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """A folder in which explore_structure.py has run with that model, and what it printed."""
+    folder = tmp_path_factory.mktemp("explored")
+    model_files.save(some_model(), folder / "data" / "models" / "megnet-multifidelity")
+    model_files.save(some_model(()), folder / "single")
+    result = run_script("explore_structure.py", "--max-atoms", 6, "--composition", "Si49Ge51", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    return folder, result
+
+
+def run_here(folder: Path, *arguments: object) -> str:
+    """Run the script in this process, which has loaded TensorFlow already, in a folder; returns what it printed."""
+    printed = io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
+        explore_structure.main([str(argument) for argument in arguments])
+    return printed.getvalue()
+
+
+def metrics(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / "data" / "metrics" / "alloy.json").read_text())
+    return content
+
+
+def points(folder: Path, name: str) -> pd.DataFrame:
+    return pd.read_csv(folder / "figures" / f"SiGe-{name}.csv")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_ordering_is_a_row(explored: tuple[Path, Result], name: str) -> None:
+    table = points(explored[0], name)
+    assert table.columns.tolist() == ["x_Ge", "n_atoms", "multiplicity", "band_gap", "band_gap_std"]
+    assert table["n_atoms"].value_counts().to_dict() == {2: 3, 4: 7, 6: 33}
+    assert table["x_Ge"].between(0, 1).all()
+    assert (table["band_gap_std"] > 0).all()
+
+
+@pytest.mark.parametrize(("name", "germanium"), zip(NAMES, (5.431, 5.658), strict=True))
+def test_orderings_are_predicted_at_the_volume_the_figure_names(
+    explored: tuple[Path, Result], name: str, germanium: float
+) -> None:
+    table = points(explored[0], name)
+    ends = [pseudobinary.diamond("Si", 5.431), pseudobinary.diamond("Ge", germanium)]
+    expected, _ = some_model().predict(neighbors.build(ends, 4.0), "experiment")
+    assert table["band_gap"].iloc[[0, -1]].to_numpy() == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_means_are_those_of_the_rows(explored: tuple[Path, Result], name: str) -> None:
+    table = points(explored[0], name)
+    means = pd.read_csv(explored[0] / "figures" / f"SiGe-{name}-means.csv")
+    assert means["orderings"].sum() == len(table)
+    for _, row in means.iterrows():
+        group = table[np.isclose(table["x_Ge"], row["x_Ge"], atol=1e-5)]
+        assert row["band_gap"] == pytest.approx(np.average(group["band_gap"], weights=group["multiplicity"]), abs=1e-4)
+    np.testing.assert_allclose(means["band_gap_measured"], measured_curves.gap(("Si", "Ge"), means["x_Ge"]), atol=1e-5)
+    deviation = (means["band_gap"] - means["band_gap_measured"]).abs().mean()
+    scaled = "scaled" if name.endswith("scaled") else "unscaled"
+    assert metrics(explored[0])[scaled]["mean_absolute_deviation"] == pytest.approx(deviation, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        (NAMES[0], ["at Si's volume", "± spread over orderings"]),
+        (
+            NAMES[1],
+            ["at the alloy's volume", "its 68 and 95 % intervals", "site shared by both", "quasirandom structures"],
+        ),
+    ],
+)
+def test_the_figure_says_what_it_shows(explored: tuple[Path, Result], name: str, wanted: list[str]) -> None:
+    path = explored[0] / "figures" / f"SiGe-{name}.pdf"
+    text = words(path)
+    for expected in ("band gap (eV)", "43 orderings", "mean over orderings", "4.2 K", "MEGNet, experiment", *wanted):
+        assert expected in text
+    drawn = {rgb(plotting.BLUE), rgb(plotting.RED)} | ({rgb(plotting.GREEN)} if name == NAMES[1] else set())
+    assert drawn <= colours(path)
+    assert "anchored" not in text
+
+
+def test_the_curve_covers_the_whole_range(explored: tuple[Path, Result]) -> None:
+    curve = pd.read_csv(explored[0] / "figures" / "SiGe-disordered-curve.csv")
+    assert curve.columns.tolist() == [
+        "x_Ge", "band_gap", "band_gap_std", "band_gap_measured", "band_gap_shared_site", "band_gap_shared_site_std",
+        "band_gap_orderings", "band_gap_orderings_std",
+    ]  # fmt: skip
+    np.testing.assert_allclose(curve["x_Ge"], np.arange(101) / 100)
+    x = curve["x_Ge"]
+    measured = np.minimum(1.155 - 0.43 * x + 0.206 * x**2, 2.010 - 1.270 * x)  # Weber & Alonso
+    np.testing.assert_allclose(curve["band_gap_measured"], measured, atol=1e-5)
+    model, parent = some_model(), pseudobinary.diamond("Si", 5.431)
+    fractions = [0, 0.3, 0.51, 1]
+    shared = [
+        pseudobinary.scaled(pseudobinary.shared_site(parent, ("Si", "Ge"), x), 5.431 + 0.20 * x + 0.027 * x**2)
+        for x in fractions
+    ]
+    gaps, std = model.predict(neighbors.build(shared, 4.0), "experiment")
+    rows = curve.iloc[[0, 30, 51, 100]]
+    bend = BOWING * np.array([x * (1 - x) for x in fractions])
+    np.testing.assert_allclose(rows["band_gap_shared_site"], np.maximum(gaps - bend, 0), atol=1e-4)
+    np.testing.assert_allclose(rows["band_gap_shared_site_std"], std, atol=1e-4)
+    np.testing.assert_allclose(curve["band_gap"], curve["band_gap_shared_site"])
+    np.testing.assert_allclose(curve["band_gap_std"], curve["band_gap_shared_site_std"])
+    means = pd.read_csv(explored[0] / "figures" / f"SiGe-{NAMES[1]}-means.csv").set_index("x_Ge")
+    np.testing.assert_allclose(
+        curve["band_gap_orderings"].iloc[[0, 50, 100]], means["band_gap"].loc[[0, 0.5, 1]], atol=1e-4
+    )
+
+
+def test_the_metrics_are_those_of_the_curve(explored: tuple[Path, Result]) -> None:
+    found = metrics(explored[0])
+    curve = pd.read_csv(explored[0] / "figures" / "SiGe-disordered-curve.csv")
+    assert (found["fidelity"], found["disorder"]) == ("experiment", "shared-site")
+    assert "level of theory: experiment" in explored[1].stdout
+    for name, column in (("shared-site", "band_gap_shared_site"), ("orderings", "band_gap_orderings")):
+        scores, off = found["curves"][name], (curve[column] - curve["band_gap_measured"]).abs()
+        assert scores["mean_absolute_deviation"] == pytest.approx(off.mean(), abs=1e-5)
+        assert scores["share_inside_95"] == pytest.approx((off <= 2.2 * curve[f"{column}_std"]).mean(), abs=0.011)
+        assert scores["0.51"] == pytest.approx(curve[column].iloc[51], abs=1e-5)
+    assert found["straight-line"]["mean_absolute_deviation"] == pytest.approx(0.046, abs=5e-4)
+
+
+def test_the_bowing_by_disorder_is_told_and_can_be_left_out(explored: tuple[Path, Result]) -> None:
+    folder, result = explored
+    told = "bowing by disorder taken off: shared-site 0.30 eV, orderings 0.00 eV"
+    assert told in result.stdout
+    lowered = "lowered by the bowing by disorder of other alloys"
+    assert lowered in words(folder / "figures" / f"SiGe-{NAMES[1]}.pdf")
+    assert metrics(folder)["disorder_bowing"] == {"shared-site": BOWING, "orderings": 0.0}
+    run_here(folder, "--anchor", "--max-atoms", 4, "--figures", "anchored", "--metrics", "anchored")
+    assert lowered in words(folder / "anchored" / "SiGe-disordered-curve-anchored.pdf")
+    printed = run_here(folder, "--uncorrected", "--max-atoms", 4, "--figures", "raw", "--metrics", "raw")
+    assert "taken off" not in printed
+    assert lowered not in words(folder / "raw" / f"SiGe-{NAMES[1]}.pdf")
+    raw, curve = (pd.read_csv(folder / name / "SiGe-disordered-curve.csv") for name in ("raw", "figures"))
+    x = curve["x_Ge"]
+    np.testing.assert_allclose(curve["band_gap"], np.maximum(raw["band_gap"] - BOWING * x * (1 - x), 0), atol=1e-4)
+    assert json.loads((folder / "raw" / "alloy.json").read_text())["disorder_bowing"]["shared-site"] == 0
+
+
+def test_quasirandom_structures_are_rows_too(explored: tuple[Path, Result]) -> None:
+    cells = pd.read_csv(explored[0] / "figures" / f"SiGe-{NAMES[1]}-quasirandom.csv")
+    assert cells["formula"].tolist() == ["Si", "Si3Ge", "SiGe", "SiGe3", "Ge", "Si49Ge51"]
+    assert cells["x_Ge"].tolist() == [0, 0.25, 0.5, 0.75, 1, 0.51]
+    assert cells["n_atoms"].tolist() == [2, 64, 64, 64, 2, 100]
+
+
+def test_the_composition_is_printed_beside_its_ends(explored: tuple[Path, Result]) -> None:
+    folder, result = explored
+    lines = [line.replace("±", "").split() for line in result.stdout.splitlines()]
+    rows = {line[0]: line[1:] for line in lines if line and line[0] in ("Si", "Ge", "Si49Ge51") and len(line) == 7}
+    assert list(rows) == ["Si", "Si49Ge51", "Ge"]
+    assert [float(row[-1]) for row in rows.values()] == pytest.approx([1.155, 0.989, 0.740])
+    found: dict[str, Any] = metrics(folder)["compositions"][0]
+    assert (found["formula"], found["atoms"]) == ("Si49Ge51", 100)
+    for column, way in ((1, found), (3, found["shared_site"])):
+        assert float(rows["Si49Ge51"][column]) == pytest.approx(way["band_gap"], abs=6e-4)
+        assert float(rows["Si49Ge51"][column + 1]) == pytest.approx(way["band_gap_std"], abs=6e-4)
+        low, high = sorted(way["band_gap_ends"])
+        assert way["between_ends"] == (low <= way["band_gap"] <= high)
+    curve = pd.read_csv(folder / "figures" / "SiGe-disordered-curve.csv")
+    assert found["shared_site"]["band_gap"] == pytest.approx(curve["band_gap_shared_site"].iloc[51], abs=1e-4)
+
+
+def test_another_level_of_theory_and_an_anchored_curve(explored: tuple[Path, Result]) -> None:
+    folder, _ = explored
+    assert not list((folder / "figures").glob("*anchored*"))
+    assert "calculated orderings (GLLB-SC)" in words(folder / "figures" / f"SiGe-{NAMES[1]}.pdf")
+    arguments = ("--fidelity", "pbe", "--anchor", "--max-atoms", 4)
+    assert "level of theory: pbe" in run_here(folder, *arguments, "--figures", "pbe", "--metrics", "pbe")
+    found = json.loads((folder / "pbe" / "alloy.json").read_text())
+    assert (found["fidelity"], found["disorder"]) == ("pbe", "orderings")
+    text = words(folder / "pbe" / f"SiGe-{NAMES[1]}.pdf")
+    assert "MEGNet, pbe" in text
+    assert "calculated orderings (PBE)" in text
+    assert "anchored" not in text
+    table = first_principles.gaps(("Si", "Ge"), "pbe")
+    assert table is not None
+    assert found["first-principles"]["orderings"] == len(table)
+    assert found["first-principles"]["last"] == pytest.approx(table["band_gap"][table["x_Ge"] == 1].item())
+    means = found["first-principles"]["means"]
+    assert means["1"]["band_gap"] == found["first-principles"]["last"]
+    assert sum(row["orderings"] for row in means.values()) == len(table)
+
+    own = pd.read_csv(folder / "pbe" / "SiGe-disordered-curve.csv")
+    silicon = neighbors.build([pseudobinary.diamond("Si", 5.431)], 4.0)
+    assert own["band_gap"][0] == pytest.approx(some_model().predict(silicon, "pbe")[0][0], abs=1e-4)
+    np.testing.assert_array_equal(own["band_gap"], own["band_gap_orderings"])
+    shifted = pd.read_csv(folder / "pbe" / "SiGe-disordered-curve-anchored.csv")
+    assert "band_gap" not in shifted
+    assert shifted["band_gap_anchored"].iloc[[0, -1]].tolist() == pytest.approx([1.155, 0.740])
+    shift = (shifted["band_gap_anchored"] - own["band_gap"]).to_numpy()
+    np.testing.assert_allclose(np.diff(shift, n=2), 0, atol=3e-5)
+    text = words(folder / "pbe" / "SiGe-disordered-curve-anchored.pdf")
+    for expected in ("curve, anchored", "shared site, anchored", "mean over orderings, anchored"):
+        assert expected in text
+    off = (shifted["band_gap_anchored"] - shifted["band_gap_measured"]).abs().mean()
+    assert found["curves"]["orderings"]["anchored"]["mean_absolute_deviation"] == pytest.approx(off, abs=1e-5)
+
+
+def test_another_alloy(explored: tuple[Path, Result]) -> None:
+    """Of which no gap was measured, by a model that knows one level of theory."""
+    where = ("--figures", "other", "--metrics", "other")
+    arguments = ("--system", "Ge-Sn", "--max-atoms", 2, "--model", "single", "--disorder", "shared-site", *where)
+    run_here(explored[0], *arguments)
+    table = pd.read_csv(explored[0] / "other" / "GeSn-disordered-structures-scaled.csv")
+    assert table.columns[0] == "x_Sn"
+    for name in NAMES:
+        assert "measured" not in words(explored[0] / "other" / f"GeSn-{name}.pdf")
+    curve = pd.read_csv(explored[0] / "other" / "GeSn-disordered-curve.csv")
+    assert curve["band_gap_measured"].isna().all()
+    assert curve["band_gap"].notna().all() and curve["band_gap"].equals(curve["band_gap_shared_site"])
+    found = json.loads((explored[0] / "other" / "alloy.json").read_text())
+    assert found["fidelity"] is found["straight-line"] is found["curves"]["orderings"]["anchored"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (["--system", "Na-Cl"], ["--system", "Na-Cl", "C, Si, Ge, Sn"]),
+        (["--max-atoms", "1"], ["--max-atoms", "1"]),
+        (["--composition", "Si49Sn51", "--max-atoms", "2"], ["--composition", "Si49 Sn51"]),
+        (["--composition", "Xx3", "--max-atoms", "2"], ["--composition", "Xx3"]),
+        (["--enumerator", "pymatgen"], ["enum.x", "makestr.x", "PATH"]),
+        (["--anchor", "--system", "Ge-Sn"], ["--anchor", "Ge-Sn", "Si-Ge"]),
+    ],
+)
+def test_what_cannot_be_done_is_named(explored: tuple[Path, Result], arguments: list[str], wanted: list[str]) -> None:
+    result = run_script("explore_structure.py", "--figures", "none", *arguments, cwd=explored[0])
+    assert_failed(result, 2, *wanted)
+
+
+def test_without_a_model_the_way_to_one_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"megnet-multifidelity: no such .*structure\.py"):
+        run_here(tmp_path, "--max-atoms", 2)
+
+
+@needs_shared
+def test_published_weights_draw_the_v_that_the_original_found(tmp_path: Path) -> None:
+    run_here(tmp_path, "--model", PUBLISHED)
+    expected = {"unscaled": (0.98, 0.53, 0.91, 0.30), "scaled": (0.98, 0.51, 0.05, 0.38)}
+    for name, (silicon, middle, germanium, deviation) in expected.items():
+        means = pd.read_csv(tmp_path / "figures" / f"SiGe-{NAMES[name == 'scaled']}-means.csv").set_index("x_Ge")
+        plain = means["band_gap_plain"]
+        assert plain.loc[[0, 0.5, 1]].to_numpy() == pytest.approx([silicon, middle, germanium], abs=0.006)
+        assert metrics(tmp_path)[name]["mean_absolute_deviation_plain"] == pytest.approx(deviation, abs=0.006)
+
+
+@needs_shared
+def test_published_models_of_disordered_crystals_reach_what_is_known_of_them(tmp_path: Path) -> None:
+    model = WEIGHTS / "mf_2020" / "pbe_gllb_hse_exp_disorder"
+    run_here(tmp_path, "--model", model, "--max-atoms", 2)
+    scores = metrics(tmp_path)["curves"]["shared-site"]
+    assert [scores[x] for x in ("0", "0.5", "1")] == pytest.approx([1.24, 0.92, 0.52], abs=0.01)
+    assert scores["mean_absolute_deviation"] == pytest.approx(0.13, abs=0.005)

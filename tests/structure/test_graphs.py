@@ -1,0 +1,353 @@
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import SAMPLE
+from hypothesis import given
+from hypothesis import strategies as st
+from pymatgen.core import Composition, Lattice, Structure
+from pymatgen.optimization.neighbors import find_points_in_spheres
+
+from bandgaps.elements import SYMBOLS
+from bandgaps.errors import InputError
+from bandgaps.structure import graph_cache, graphs, neighbors
+from bandgaps.structure.graphs import Graphs
+from bandgaps.table import storage
+
+CUTOFF = 4.0
+
+
+def diamond(element: str = "Si", a: float = 5.431) -> Structure:
+    vectors = a / 2 * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]])
+    return Structure(Lattice(vectors), [element] * 2, np.array([[0, 0, 0], [0.25, 0.25, 0.25]]))
+
+
+@st.composite
+def structures(draw: st.DrawFn) -> Structure:
+    """Random crystals of one to four atoms, dense enough that no atom is alone."""
+    lengths = [draw(st.floats(2.5, 3.8)) for _ in range(3)]
+    angles = [draw(st.floats(70, 110)) for _ in range(3)]
+    sites = draw(st.lists(st.tuples(*[st.floats(0, 1, exclude_max=True)] * 3), min_size=1, max_size=4))
+    elements = [draw(st.sampled_from(["Si", "O", "Na", "Pu"])) for _ in sites]
+    return Structure(Lattice.from_parameters(*lengths, *angles), elements, sites)
+
+
+def bonds_by_hand(structure: Structure, cutoff: float) -> list[tuple[int, int, float]]:
+    """All pairs of atoms and of their images in the cells around, by definition."""
+    reach = [int(np.ceil(cutoff / height)) + 1 for height in 1 / np.linalg.norm(structure.lattice.inv_matrix, axis=0)]
+    images = np.array(list(product(*(range(-n, n + 1) for n in reach)))) @ structure.lattice.matrix
+    found = []
+    for i, j in product(range(len(structure)), repeat=2):
+        distances = np.linalg.norm(structure[j].coords + images - structure[i].coords, axis=1)
+        found += [(i, j, d) for d in distances if (1e-8 if i == j else -1) < d <= cutoff]
+    return sorted(found)
+
+
+@given(structures())
+def test_bonds_are_all_pairs_within_the_cutoff(structure: Structure) -> None:
+    built = neighbors.build([structure], CUTOFF)
+    found = sorted(zip(built.first.tolist(), built.second.tolist(), built.distances.tolist(), strict=True))
+    expected = bonds_by_hand(structure, CUTOFF)
+    if any(abs(d - CUTOFF) < 1e-6 for *_, d in expected):
+        return  # on the sphere itself rounding decides
+    assert len(found) == len(expected)
+    for i in range(len(structure)):
+        for j in range(len(structure)):
+            ours = sorted(d for a, b, d in found if (a, b) == (i, j))
+            np.testing.assert_allclose(ours, sorted(d for a, b, d in expected if (a, b) == (i, j)), atol=1e-5)
+    assert (np.diff(built.first) >= 0).all()
+
+
+def test_silicon_has_four_neighbours_and_twelve_beyond() -> None:
+    built = neighbors.build([diamond()], CUTOFF)
+    assert built.atom_counts.tolist() == [2]
+    assert built.bond_counts.tolist() == [2 * (4 + 12)]
+    assert np.sort(built.distances)[0] == pytest.approx(5.431 * np.sqrt(3) / 4, abs=1e-5)
+
+
+def assert_same(one: Graphs, other: Graphs) -> None:
+    for name in ("atomic_numbers", "distances", "first", "second", "atom_offsets", "bond_offsets"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+    for name in ("atom_copies", "bond_copies", "mixtures"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+
+
+@st.composite
+def odd_cells(draw: st.DrawFn) -> Structure:
+    """Crystals in cells that are tiny, long, leaning, left-handed, or repeat along some axes only."""
+    lengths = [draw(st.floats(1.5, 9)) for _ in range(3)]
+    leaning = Lattice(np.diag(lengths) + np.tril([[draw(st.floats(-9, 9)) for _ in range(3)] for _ in range(3)], -1))
+    turned = leaning.matrix[draw(st.permutations(range(3)))]
+    pbc = draw(st.sampled_from([(True, True, True), (True, True, False), (False, True, False), (False,) * 3]))
+    sites = draw(st.lists(st.tuples(*[st.floats(-1.5, 1.5)] * 3), min_size=1, max_size=4))
+    return Structure(Lattice(turned, pbc), ["Si"] * len(sites), sites)
+
+
+def assert_bonds_of_pymatgen(structure: Structure, cutoff: float) -> None:
+    """The same bonds as pymatgen finds, of the same lengths."""
+    positions = np.ascontiguousarray(structure.cart_coords)
+    first, second, _, distances = find_points_in_spheres(
+        positions,
+        positions,
+        r=cutoff,
+        pbc=np.array(structure.pbc, dtype=np.int64),
+        lattice=np.ascontiguousarray(structure.lattice.matrix),
+        tol=neighbors.SAME_POSITION,
+    )
+    real = (first != second) | (distances > neighbors.SAME_POSITION)
+    first, second, distances = first[real], second[real], distances[real]
+    if (np.abs(distances - cutoff) < 1e-6).any() or len(np.unique(first)) < len(structure):
+        return  # on the sphere itself rounding decides
+    order = np.lexsort((distances, second, first))
+    built = neighbors.build([structure], cutoff)
+    ours = np.lexsort((built.distances, built.second, built.first))
+    np.testing.assert_array_equal(built.first[ours], first[order])
+    np.testing.assert_array_equal(built.second[ours], second[order])
+    np.testing.assert_allclose(built.distances[ours], distances[order], atol=1e-6)
+
+
+@given(odd_cells())
+def test_bonds_in_odd_cells_are_those_that_pymatgen_finds(structure: Structure) -> None:
+    assert_bonds_of_pymatgen(structure, CUTOFF)
+
+
+def sample() -> list[dict[str, Any]]:
+    return storage.read_records(SAMPLE)["structure"].iloc[::8].tolist()
+
+
+@pytest.mark.parametrize("cutoff", [4.0, 5.0])
+def test_bonds_of_real_crystals_are_those_that_pymatgen_finds(cutoff: float) -> None:
+    for record in sample():
+        assert_bonds_of_pymatgen(Structure.from_dict(record), cutoff)
+
+
+@given(st.lists(structures(), min_size=1, max_size=3))
+def test_dictionaries_give_what_structures_give(crystals: list[Structure]) -> None:
+    built = neighbors.build(crystals, CUTOFF)
+    assert_same(neighbors.build([crystal.as_dict() for crystal in crystals], CUTOFF), built)
+    charged = [crystal.copy().add_oxidation_state_by_guess() for crystal in crystals]
+    assert_same(neighbors.build([crystal.as_dict(verbosity=0) for crystal in charged], CUTOFF), built)
+
+
+def test_dictionaries_that_are_no_structures_are_named() -> None:
+    whole = diamond().as_dict()
+    lattice = {"lattice": {"matrix": [[1, 0, 0], [2, 0, 0], [0, 0, 1]]}}
+    sites = [{**site, "species": [{"element": "Qq", "occu": 1}]} for site in whole["sites"]]
+    short = [{**site, "abc": [0, 0]} for site in whole["sites"]]
+    for wrong, message in {
+        "null": (None, "not a pymatgen Structure"),
+        "empty": ({}, "not a pymatgen Structure"),
+        "flat": ({**whole, **lattice}, "a lattice without volume"),
+        "element": ({**whole, "sites": sites}, "not a pymatgen Structure .*Qq"),
+        "nowhere": ({**whole, "sites": [{**site, "abc": [0, None, 0]} for site in whole["sites"]]}, "not a pymatgen"),
+        "endless": ({**whole, "lattice": {"matrix": [[1e999, 0, 0], [0, 1, 0], [0, 0, 1]]}}, "not a pymatgen"),
+        "nothing": ({**whole, "sites": []}, "not a pymatgen"),
+        "coordinates": ({**whole, "sites": short}, "not a pymatgen Structure"),
+    }.values():
+        with pytest.raises(InputError, match=f"^row 1: {message}"):
+            neighbors.build([whole, wrong], CUTOFF, ["row 0", "row 1"])  # type: ignore[list-item]
+
+
+def test_threads_find_the_bonds_of_all_crystals(monkeypatch: pytest.MonkeyPatch) -> None:
+    crystals, cutoff = sample(), 6.0
+    built = neighbors.build(crystals, cutoff)
+    fewer = graphs.merged(built)
+    monkeypatch.setattr(neighbors, "CRYSTALS_A_PART", 7)
+    monkeypatch.setattr(graphs, "BONDS_A_PART", 900)
+    monkeypatch.setattr(graphs, "THREADS", 3)
+    assert_same(neighbors.build(crystals, cutoff), built)
+    assert_same(graphs.merged(built), fewer)
+
+
+@given(st.lists(structures(), min_size=1, max_size=5), st.data())
+def test_selected_rows_are_what_building_them_gives(crystals: list[Structure], data: st.DataObject) -> None:
+    built = neighbors.build(crystals, CUTOFF)
+    rows = data.draw(st.lists(st.integers(0, len(crystals) - 1), max_size=7))
+    assert_same(built.select(np.array(rows, dtype=int)), neighbors.build([crystals[row] for row in rows], CUTOFF))
+    mask = np.array([row in rows for row in range(len(crystals))])
+    assert_same(
+        built.select(mask), neighbors.build([crystal for row, crystal in enumerate(crystals) if mask[row]], CUTOFF)
+    )
+
+
+@given(st.lists(structures(), max_size=6), st.integers(1, 400))
+def test_batches_hold_every_crystal_once_and_few_bonds(crystals: list[Structure], bonds: int) -> None:
+    built = neighbors.build(crystals, CUTOFF)
+    batches = list(built.batches(bonds))
+    assert sum(len(batch) for batch in batches) == len(built)
+    assert all(len(batch) == 1 or len(batch.distances) <= bonds for batch in batches)
+    start = 0
+    for batch in batches:
+        assert_same(batch, built.select(np.arange(start, start + len(batch))))
+        start += len(batch)
+
+
+def test_an_isolated_atom_is_named() -> None:
+    lonely = Structure(Lattice.cubic(9), ["Xe"], [[0, 0, 0]])
+    with pytest.raises(InputError, match=r"structure 1 \(Xe1\): atom 0 \(Xe\) has no neighbour within 4 Å; leave"):
+        neighbors.build([diamond(), lonely], CUTOFF)
+    half = Structure(Lattice.cubic(20), ["C", "O", "Ar"], np.array([[0, 0, 0], [0.05, 0, 0], [0.5, 0.5, 0.5]]))
+    with pytest.raises(InputError, match=r"half\.cif: atom 2 \(Ar\)"):
+        neighbors.build([half], CUTOFF, ["half.cif"])
+
+
+def test_a_vacancy_is_named() -> None:
+    half = Structure(Lattice.cubic(2.5), [Composition({"Si": 0.5, "Ge": 0.25})], [[0, 0, 0]])
+    for crystal in (half, half.as_dict()):
+        with pytest.raises(InputError, match=r"^half\.cif: the occupancies of a site \(Si:0\.5, Ge:0\.25\) do not add"):
+            neighbors.build([diamond(), crystal], CUTOFF, ["whole.cif", "half.cif"])
+
+
+def test_no_structures_make_empty_graphs() -> None:
+    built = neighbors.build([], CUTOFF)
+    assert len(built) == 0
+    assert len(built.select(np.zeros(0, dtype=int))) == 0
+
+
+def test_the_cache_is_read_and_not_built_again(tmp_path: Path) -> None:
+    crystals = [diamond(), diamond("Ge", 5.658)]
+    assert_same(graph_cache.cached(crystals, CUTOFF, tmp_path), neighbors.build(crystals, CUTOFF))
+    (file,) = tmp_path.glob("*.npz")
+    with np.load(file) as content:
+        arrays = dict(content)
+    np.savez(file, **{**arrays, "distances": arrays["distances"] + 1})
+    assert graph_cache.cached(crystals, CUTOFF, tmp_path).distances.min() > 3.3
+
+
+@pytest.mark.parametrize("damage", [lambda whole: whole[:200], lambda whole: b"", lambda whole: b"PK" + whole[40:]])
+def test_a_damaged_cache_is_built_again(tmp_path: Path, damage: object) -> None:
+    built = graph_cache.cached([diamond()], CUTOFF, tmp_path)
+    (file,) = tmp_path.glob("*.npz")
+    file.write_bytes(damage(file.read_bytes()))  # type: ignore[operator]
+    assert_same(graph_cache.cached([diamond()], CUTOFF, tmp_path), built)
+    assert_same(graph_cache.cached([diamond()], CUTOFF, tmp_path), built)
+
+
+def test_another_crystal_or_cutoff_has_another_cache(tmp_path: Path) -> None:
+    moved = diamond().translate_sites([0], [0.01, 0, 0])
+    for number, (crystal, cutoff) in enumerate(
+        [
+            *((diamond(), 4.0), (diamond(), 5.0), (diamond("Ge"), 4.0), (diamond(a=5.5), 4.0), (moved, 4.0)),
+            *((alloy(Si=0.5, Ge=0.5), 4.0), (alloy(Si=0.4, Ge=0.6), 4.0)),
+        ],
+        start=1,
+    ):
+        assert_same(graph_cache.cached([crystal], cutoff, tmp_path), neighbors.build([crystal], cutoff))
+        assert_same(graph_cache.cached([crystal], cutoff, tmp_path), neighbors.build([crystal], cutoff))
+        assert len(list(tmp_path.glob("*.npz"))) == number
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert len(graph_cache.cached([diamond()], CUTOFF, tmp_path / "file")) == 1
+
+
+# --------------------------------------------------------------------------------------------------- shared sites
+
+
+def alloy(**parts: float) -> Structure:
+    """Diamond sites shared by elements."""
+    return Structure(diamond().lattice, [parts] * 2, diamond().frac_coords)
+
+
+def on_sites(built: Graphs) -> list[dict[str, Any]]:
+    """What each atom is of."""
+    table = np.concatenate([np.eye(graphs.FIRST_MIXTURE), built.mixtures])[built.atomic_numbers]
+    return [{SYMBOLS[k - 1]: pytest.approx(row[k]) for k in np.flatnonzero(row)} for row in table]
+
+
+@given(st.lists(st.floats(0.001, 0.999), min_size=1, max_size=4))
+def test_sites_are_shared_as_the_structure_says(fractions: list[float]) -> None:
+    crystals = [alloy(Si=1 - x, Ge=x) for x in fractions]
+    crystals.insert(1, diamond())
+    expected = [crystals[k].species_and_occu[0].get_el_amt_dict() for k in range(len(crystals)) for _ in range(2)]
+    for given_as in (crystals, [crystal.as_dict() for crystal in crystals]):
+        built = neighbors.build(given_as, CUTOFF)
+        assert on_sites(built) == expected
+        assert on_sites(graphs.merged(built)) == expected[::2]
+        assert on_sites(built.select(np.array([1, 0]))) == [*expected[2:4], *expected[:2]]
+        assert len(built.mixtures) == len(set(fractions))
+
+
+def test_the_order_of_elements_and_rounding_do_not_matter() -> None:
+    same = [alloy(Si=0.25, Ge=0.75), alloy(Ge=0.75, Si=0.25), alloy(**{"Ge4+": 0.5, "Ge": 0.25, "Si": 0.25})]
+    same.append(alloy(Si=0.24999, Ge=0.74997))
+    built = neighbors.build(same, CUTOFF)
+    np.testing.assert_allclose(np.unique(built.mixtures, axis=0), built.mixtures[:1])
+    assert set(built.atomic_numbers) == {graphs.FIRST_MIXTURE}
+    pure = [diamond("Si"), alloy(Si=0.9999), alloy(**{"Si": 0.5, "Si4+": 0.5})]
+    assert_same(neighbors.build(pure, CUTOFF), neighbors.build([diamond()] * 3, CUTOFF))
+
+
+def test_other_mixtures_on_other_sites_are_told_apart() -> None:
+    frac = diamond().frac_coords
+    mixed = Structure(diamond().lattice, [{"Si": 0.5, "Ge": 0.5}, {"Si": 0.4, "Ge": 0.6}], frac)
+    fewer = graphs.merged(neighbors.build([mixed, alloy(Si=0.5, Ge=0.5)], CUTOFF))
+    assert fewer.atom_counts.tolist() == [2, 1]
+
+
+def test_parts_of_the_work_agree_on_mixtures(monkeypatch: pytest.MonkeyPatch) -> None:
+    crystals = [alloy(Si=1 - x, Ge=x) for x in (0.1, 0.2, 0.3, 0.1, 0.3, 0.4)]
+    built = neighbors.build(crystals, CUTOFF)
+    monkeypatch.setattr(neighbors, "CRYSTALS_A_PART", 2)
+    assert_same(neighbors.build(crystals, CUTOFF), built)
+    assert on_sites(built)[::2] == [crystal.species_and_occu[0].get_el_amt_dict() for crystal in crystals]
+
+
+def test_a_lonely_mixture_is_named() -> None:
+    lonely = Structure(Lattice.cubic(9), [{"Xe": 0.5, "Kr": 0.5}], [[0, 0, 0]])
+    with pytest.raises(InputError, match=r"structure 0 \(mixture1\): atom 0 \(mixture\) has no neighbour"):
+        neighbors.build([lonely], CUTOFF)
+
+
+# -------------------------------------------------------------------------------------------------- what is alike
+
+
+def test_silicon_is_one_atom_and_two_kinds_of_bond() -> None:
+    conventional = diamond().to_conventional()
+    fewer = graphs.merged(neighbors.build([diamond(), conventional, conventional * (2, 1, 1)], CUTOFF))
+    assert fewer.atomic_numbers.tolist() == [14] * 3
+    assert fewer.atom_copies.tolist() == [2, 8, 16]
+    assert fewer.bond_copies.tolist() == [4, 12] * 3
+    assert fewer.first.tolist() == fewer.second.tolist() == [0] * 6
+    np.testing.assert_allclose(fewer.distances, [5.431 * np.sqrt(3) / 4, 5.431 / np.sqrt(2)] * 3, atol=1e-5)
+
+
+def test_atoms_are_told_apart_by_their_neighbours_neighbours() -> None:
+    """Five hydrogen atoms in a row: every inner one has the same bonds, but not the same second neighbours."""
+    row = Structure(Lattice.cubic(30), ["H"] * 5, [[0, 0, k / 30] for k in range(5)])
+    fewer = graphs.merged(neighbors.build([row], 1.5))
+    assert fewer.atom_copies.tolist() == [2, 2, 1]
+    assert list(zip(fewer.first, fewer.second, fewer.bond_copies, strict=True)) == [
+        (0, 1, 1), (1, 0, 1), (1, 2, 1), (2, 1, 2)
+    ]  # fmt: skip
+
+
+def test_elements_and_lengths_are_told_apart() -> None:
+    salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.69), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    moved = salt.copy().translate_sites([0], [1e-3, 0, 0])
+    noisy = salt.copy().perturb(1e-6)
+    regular, other, noise = (graphs.merged(neighbors.build([crystal], CUTOFF)) for crystal in (salt, moved, noisy))
+    assert regular.atomic_numbers.tolist() == noise.atomic_numbers.tolist() == [11, 17]
+    assert regular.atom_copies.tolist() == noise.atom_copies.tolist() == [4, 4]
+    assert len(other.atomic_numbers) > 4
+
+
+@given(st.lists(st.one_of(structures(), st.sampled_from([diamond(), diamond() * (1, 2, 2)])), max_size=4))
+def test_merged_crystals_stand_for_all_atoms_and_bonds(crystals: list[Structure]) -> None:
+    built = neighbors.build(crystals, CUTOFF)
+    fewer = graphs.merged(built)
+    assert len(fewer) == len(built)
+    for k in range(len(built)):
+        one, other = built.between(k, k + 1), fewer.between(k, k + 1)
+        numbers = np.repeat(other.atomic_numbers, other.atom_copies)
+        assert sorted(numbers) == sorted(one.atomic_numbers)
+        lengths = np.repeat(other.distances, other.bond_copies * other.atom_copies[other.first])
+        np.testing.assert_allclose(np.sort(lengths), np.sort(one.distances), atol=graphs.SAME_DISTANCE)
+        assert set(other.second) == set(range(len(other.atomic_numbers)))
+        assert (np.diff(other.first) >= 0).all()
+    assert_same(graphs.merged(fewer), fewer)

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import ROOT, SAMPLE
+from pymatgen.core import Element
+
+from bandgaps import elements
+from bandgaps.errors import InputError
+from bandgaps.structure import neighbors, progress, trainer, training
+from bandgaps.structure.network import Hyperparameters
+from bandgaps.structure.training import Training
+from bandgaps.structure.training_set import Rows
+from bandgaps.table import cleaning, storage
+
+SMALL = Hyperparameters(blocks=1, units=(16, 16, 8), set2set_steps=1)
+QUICK = Training(epochs=4, batch_size=16, learning_rate=3e-3)
+
+
+@cache
+def rows() -> Rows:
+    """Forty crystals of the sample."""
+    table = cleaning.clean(storage.read(SAMPLE), "band_gap")[0].iloc[::4].head(40)
+    return Rows(neighbors.build(list(table["structure"]), SMALL.cutoff), table["band_gap"].to_numpy())
+
+
+def part(start: int, stop: int) -> Rows:
+    return Rows(rows().graphs.between(start, stop), rows().targets[start:stop])
+
+
+def silent(line: str) -> None:
+    pass
+
+
+def test_training_learns_its_rows_and_keeps_the_best_weights(tmp_path: Path) -> None:
+    settings = replace(QUICK, epochs=100, patience=100)
+    model, history = training.fit(rows(), part(0, 10), SMALL, settings, 1, None, silent)
+    guess = np.mean(np.abs(rows().targets - rows().targets.mean()))
+    predicted, _ = model.predict(rows().graphs)
+    assert np.mean(np.abs(predicted - rows().targets)) < guess / 2
+    best = min(row["validation_mae"] for row in history)
+    assert np.mean(np.abs(predicted - rows().targets)[:10]) == pytest.approx(best, abs=1e-4)
+    assert history[-1]["train_mae"] < history[0]["train_mae"] / 2
+
+
+def test_an_interrupted_ensemble_ends_like_an_uninterrupted_one(tmp_path: Path) -> None:
+    def interrupt(line: str) -> None:
+        if "member 2/2" in line and "epoch 2/" in line:
+            raise StopIteration
+
+    fitted, validated = part(0, 30), part(30, 40)
+    whole, history = training.fit(fitted, validated, SMALL, QUICK, 2, None, silent)
+    every_line = pytest.MonkeyPatch()
+    every_line.setattr(progress, "LINE_EVERY", 0.0)
+    with pytest.raises(StopIteration):
+        training.fit(fitted, validated, SMALL, QUICK, 2, tmp_path, interrupt)
+    every_line.undo()
+    lines: list[str] = []
+    resumed, other = training.fit(fitted, validated, SMALL, QUICK, 2, tmp_path, lines.append)
+    assert [(row["member"], row["epoch"]) for row in other] == [(m, e) for m in (0, 1) for e in (1, 2, 3, 4)]
+    assert all("member 1/2" not in line for line in lines)
+    np.testing.assert_allclose([r["loss"] for r in other], [r["loss"] for r in history], rtol=1e-3)
+    for one, two in zip(whole.predict(rows().graphs), resumed.predict(rows().graphs), strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-3)
+    assert resumed.predict(rows().graphs)[1].mean() > 1e-3
+
+
+def test_members_trained_in_two_processes_are_those_trained_in_one(tmp_path: Path) -> None:
+    fitted, validated = part(0, 30), part(30, 40)
+    one, history = training.fit(fitted, validated, SMALL, QUICK, 3, None, silent)
+    two, other = training.fit(fitted, validated, SMALL, QUICK, 3, tmp_path, jobs=2)
+    assert [(row["member"], row["epoch"]) for row in other] == [(row["member"], row["epoch"]) for row in history]
+    np.testing.assert_allclose([r["loss"] for r in other], [r["loss"] for r in history], rtol=1e-3)
+    for first, second in zip(one.members, two.members, strict=True):
+        for name, weights in first.items():
+            np.testing.assert_allclose(weights, second[name], atol=1e-3)
+
+
+def test_predicting_less_than_nothing_costs_nothing() -> None:
+    metals = Rows(part(0, 20).graphs, np.where(np.arange(20) < 10, 0.0, 2.0))
+    model, history = training.fit(
+        metals, metals, SMALL, replace(QUICK, epochs=60, patience=60, lowest=0.0), 1, None, silent
+    )
+    predicted, _ = model.predict(metals.graphs)
+    assert predicted.min() == 0.0
+    assert (replace(model, lowest=None).predict(metals.graphs)[0] < 0).any()
+    best = min(row["validation_mae"] for row in history)
+    assert np.mean(np.abs(predicted - metals.targets)) == pytest.approx(best, abs=1e-4)
+
+
+def test_embeddings_are_linear_in_properties_of_the_elements() -> None:
+    model, _ = training.fit(part(0, 30), part(30, 40), SMALL, QUICK, 2, None, silent)
+    table = elements.elemental_table()[: SMALL.elements - 1].copy()
+    d, f, valence = (elements.PROPERTIES.index(name) for name in ("NdValence", "NfValence", "NValence"))
+    for row, element in zip(table, map(Element.from_Z, range(1, SMALL.elements)), strict=True):
+        for shell, core in ((d, element.block == "p"), (f, element.row == 6 and element.Z > 71)):  # full shells
+            row[valence] -= row[shell] * core
+            row[shell] *= not core
+    with_mean = np.hstack([table, np.ones((len(table), 1))])
+    for weights in model.members:
+        embedding = weights["element_embedding"]
+        assert embedding.shape == (SMALL.elements, SMALL.embedding)
+        fitted = with_mean @ np.linalg.lstsq(with_mean, embedding[1:], rcond=None)[0]
+        np.testing.assert_allclose(fitted, embedding[1:], atol=1e-4)
+        spread = embedding[1:].std(axis=0)
+        near, far = (np.abs(embedding[14] - embedding[other]).mean() for other in (32, 9))  # Si and Ge, Si and F
+        assert near < far / 2 and spread.min() > 0.1
+    first, second = (weights["element_embedding"] for weights in model.members)
+    assert not np.allclose(first, second, atol=0.1)
+
+
+def test_large_kernels_are_kept_in_half_precision() -> None:
+    settings = replace(SMALL, units=(64, 32, 16))
+    model, _ = training.fit(part(0, 30), part(30, 40), settings, QUICK, 1, None, silent)
+    fits = {k: np.array_equal(v.astype(np.float16), v) for k, v in model.members[0].items()}
+    assert {name for name, fit in fits.items() if "phi/0/kernel" in name and not fit} == set()
+    assert not fits["element_embedding"] and not fits["readout/0/bias"]
+
+
+def test_rows_that_are_shrunk_give_their_gap_to_smaller_crystals() -> None:
+    factors = np.linspace(0.8, 1.2, 33)
+    crystals = part(0, 1).graphs.select(np.zeros(33, dtype=int)).scaled(factors)
+    ratios = crystals.distances.reshape(33, -1) / part(0, 1).graphs.distances
+    np.testing.assert_allclose(ratios, np.broadcast_to(factors[:, None], ratios.shape), rtol=1e-6)
+    settings = replace(QUICK, epochs=60, patience=60)
+    smaller = Rows(crystals.scaled(np.full(33, 0.9)), 5 * factors)
+    ratio = []
+    for shrinkage, validated in ((None, Rows(crystals, 5 * factors)), (np.full(33, 0.2), smaller)):
+        rows = Rows(crystals, 5 * factors, shrinkage=shrinkage)
+        model, _ = training.fit(rows, validated, SMALL, settings, 1, None, silent)
+        ratio.append(model.predict(smaller.graphs)[0][12:24] / smaller.targets[12:24])
+    np.testing.assert_allclose(ratio[0], 0.9, atol=0.03)
+    np.testing.assert_allclose(ratio[1], 1.0, atol=0.04)
+
+
+def test_training_stops_when_validation_gets_no_better() -> None:
+    settings = replace(QUICK, epochs=50, patience=2, loss="huber")
+    opposite = Rows(part(0, 10).graphs, -3 * part(0, 10).targets)
+    _, history = training.fit(rows(), opposite, SMALL, settings, 1, None, silent)
+    errors = [row["validation_mae"] for row in history]
+    assert len(errors) == int(np.argmin(errors)) + 3 < 50
+
+
+def test_checkpoints_of_another_training_are_refused(tmp_path: Path) -> None:
+    settings = replace(QUICK, epochs=1)
+    training.fit(part(0, 30), part(30, 40), SMALL, settings, 1, tmp_path, silent)
+    with pytest.raises(InputError, match=r"other learning_rate\); go on with the same .*--restart"):
+        training.fit(part(0, 30), part(30, 40), SMALL, replace(settings, learning_rate=0.1), 1, tmp_path, silent)
+    with pytest.raises(InputError, match="other rows"):
+        training.fit(part(0, 20), part(30, 40), SMALL, settings, 1, tmp_path, silent)
+    checkpoint = tmp_path / "member-0.npz"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:3000])
+    with pytest.raises(InputError, match=r"member-0\.npz: a damaged checkpoint.*--restart"):
+        training.fit(part(0, 30), part(30, 40), SMALL, settings, 1, tmp_path, silent)
+
+
+def test_without_rows_there_is_nothing_to_train() -> None:
+    with pytest.raises(InputError, match="no validation rows"):
+        training.fit(part(0, 30), part(30, 30), SMALL, QUICK, 1, None, silent)
+
+
+def test_equal_targets_are_learnt_too() -> None:
+    flat = Rows(part(0, 20).graphs, np.full(20, 2.5))
+    model, _ = training.fit(flat, flat, SMALL, QUICK, 1, None, silent)
+    assert (model.mean, model.std) == (2.5, 1.0)
+
+
+def test_epochs_leave_nothing_behind() -> None:
+    run = trainer.Trainer(rows(), part(0, 10), SMALL, QUICK, 0.0, 1.0)
+    for _ in range(3):
+        run.run_epoch()
+    assert run.step.experimental_get_tracing_count() == 1  # type: ignore[attr-defined]
+
+
+SHARED_TRAINING = """
+import tensorflow as tf
+cpu, = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from test_training import QUICK, SMALL, part, silent
+from bandgaps import training
+from bandgaps.errors import InputError
+import json
+_, history = training.fit(part(0, 33), part(33, 40), SMALL, QUICK, 1, None, silent, 2)
+try:
+    training.fit(part(0, 33), part(33, 40), SMALL, QUICK, 1, None, silent, 3)
+except InputError as error:
+    print(json.dumps([history, str(error)]))
+"""
+
+
+def test_two_devices_train_as_one_does() -> None:
+    """Of the 33 rows the last batch has one, which leaves the second device none."""
+    process = subprocess.run(
+        [sys.executable, "-c", SHARED_TRAINING],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    two, error = json.loads(process.stdout.splitlines()[-1])
+    _, one = training.fit(part(0, 33), part(33, 40), SMALL, QUICK, 1, None, silent)
+    assert len(one) == len(two) == QUICK.epochs
+    for name in ("loss", "train_mae", "validation_mae"):
+        np.testing.assert_allclose([row[name] for row in two], [row[name] for row in one], rtol=1e-4)
+    assert one[0]["loss"] != one[-1]["loss"]
+    assert "--devices 3: TensorFlow sees 2 (CPU)" in error

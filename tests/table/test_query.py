@@ -1,0 +1,382 @@
+"""query.py as a user runs it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from helpers import ROOT, SAMPLE, SHARED, needs_shared
+from materials_project_server import KEY, Server, many_crystals, serving
+from pymatgen.core import Lattice, Structure
+
+import query
+from bandgaps.errors import exit_code
+from bandgaps.files import sha256
+from bandgaps.table import account, storage
+
+CSV = "formula,band_gap\n" + "".join(f"Li{n}O{m},{n * m % 5}\n" for n in range(1, 30) for m in range(1, 30))
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Without any key of whoever runs the tests."""
+    kept = {name: value for name, value in os.environ.items() if "MAPI" not in name and not name.startswith("MP")}
+    return {**kept, "HOME": str(tmp_path), "MPRESTER_BACKOFF_FACTOR": "0", "MPRESTER_MAX_RETRIES": "1"}
+
+
+@pytest.fixture
+def server(environment: dict[str, str]) -> Iterator[Server]:
+    with serving(many_crystals()) as running:
+        environment |= {"MP_API_ENDPOINT": running.endpoint, "MP_API_KEY": KEY}
+        yield running
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, str(ROOT / "query.py"), *arguments]
+
+
+def run(
+    arguments: Sequence[str], folder: Path, environment: dict[str, str], longest_file: int | None = None
+) -> subprocess.CompletedProcess[str]:
+    def limit() -> None:
+        if longest_file is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (longest_file, longest_file))
+
+    return subprocess.run(
+        command(*arguments), cwd=folder, env=environment, capture_output=True, text=True, preexec_fn=limit, check=False
+    )
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def is_one_line(text: str) -> bool:
+    return text.startswith("error: ") and text.count("\n") == 1 and text.endswith("\n")
+
+
+# ------------------------------------------------------------------------------------------------ the Materials Project
+
+
+def test_killed_download_goes_on_where_it_stopped(server: Server, tmp_path: Path, environment: dict[str, str]) -> None:
+    arrived, killed = threading.Event(), threading.Event()
+
+    def hang(parameters: dict[str, str]) -> str | None:
+        if "mp-21000" in parameters.get("material_ids", ""):  # in the third and last chunk
+            arrived.set()
+            killed.wait(60)
+        return None
+
+    server.trouble = hang
+    running = subprocess.Popen(command(), cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert arrived.wait(120)
+    running.kill()
+    running.communicate()
+    killed.set()
+    before = server.ids_sent()
+    assert len(before) == 1264
+    assert not (tmp_path / "data" / "bandgaps.json.gz").exists()
+
+    server.trouble = lambda parameters: None
+    server.requests.clear()
+    done = run([], tmp_path, environment)
+    assert done.returncode == 0, done.stderr
+    assert server.ids_sent() == before[1000:]  # the chunk that was under way, and none that had come
+    assert not any("_sort_fields" in request for request in server.requests)  # nor the list
+    assert "source: the Materials Project\n" in done.stdout
+    assert "1,000 of 1,264 documents are here from an earlier run" in done.stdout
+    assert re.search(r"Fetching documents: 100%.*1264/1264", done.stderr)
+    assert "error" not in done.stderr.lower() and "warning" not in done.stderr.lower()
+
+    files = snapshot(tmp_path / "data")
+    assert sorted(files) == ["bandgaps.json.gz", "bandgaps.meta.json"]  # the chunks are gone
+    assert KEY.encode() not in b"".join(files.values()) and KEY not in done.stdout + done.stderr
+    meta = account.read_meta(tmp_path / "data" / "bandgaps.json.gz")
+    assert (meta["source"], meta["database_version"], meta["target"]) == ("mp", "2025.09.25", "band_gap")
+    assert [step["rows"] for step in meta["steps"]] == [1264, 1264, 84, 82]
+    for step in meta["steps"]:
+        assert re.search(rf"^ *{step['rows']:,}  {re.escape(step['kept'])}$", done.stdout, re.MULTILINE)
+    assert sum(meta["counts"][part] for part in ("train", "validation", "test")) == 82
+
+
+def test_failing_server_leaves_the_old_table(
+    server: Server,
+    tmp_path: Path,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "bandgaps.json.gz").write_bytes(b"the old table")
+    (folder / "bandgaps.meta.json").write_text("{}")
+    old = snapshot(folder)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MP_API_KEY", KEY)
+    monkeypatch.setenv("MP_API_ENDPOINT", server.endpoint)
+    server.trouble = lambda parameters: "forbidden"
+    assert exit_code(lambda: query.main(["--source", "mp"])) == 1
+    printed = capsys.readouterr()
+    assert is_one_line(printed.err) and "refused the key (403)" in printed.err
+    assert KEY not in printed.out + printed.err
+    assert snapshot(folder) == old
+
+
+def test_without_a_key_the_sample_is_taken_and_said_so(tmp_path: Path, environment: dict[str, str]) -> None:
+    done = run([], tmp_path, environment)
+    assert done.returncode == 0, done.stderr
+    assert "source: the bundled sample (no Materials Project key in MP_API_KEY or pymatgen's settings)\n" in done.stdout
+    assert done.stdout.endswith(
+        "wrote data/bandgaps.json.gz and data/bandgaps.meta.json\nnext: python composition.py\n"
+    )
+    table = storage.read(tmp_path / "data" / "bandgaps.json.gz")
+    meta = account.read_meta(tmp_path / "data" / "bandgaps.json.gz")
+    assert meta["source"] == "sample" and meta["steps"][-1]["rows"] == len(table)
+    assert meta["counts"]["test"] == (table["split"] == "test").sum() > 0
+
+    refused = run(["--source", "mp"], tmp_path, environment)
+    assert refused.returncode == 2 and is_one_line(refused.stderr) and "--source mp: no Materials" in refused.stderr
+
+
+# ---------------------------------------------------------------------------------------------------- files and folders
+
+
+def table_from(folder: Path, *arguments: str) -> pd.DataFrame:
+    path = folder / "gaps.csv"
+    path.write_text(CSV)
+    output = folder / "out" / "table.json.gz"
+    query.main(["--source", "file", "--input", str(path), "--output", str(output), *arguments])
+    return storage.read(output)
+
+
+def test_table_and_its_account(tmp_path: Path) -> None:
+    table = table_from(tmp_path, "--seed", "7")
+    output = tmp_path / "out" / "table.json.gz"
+    first = output.read_bytes()
+    meta = json.loads((tmp_path / "out" / "table.meta.json").read_text())
+    assert meta["input"] == str(tmp_path / "gaps.csv") and meta["seed"] == 7
+    nothing: dict[str, Any] = {"chemsys": None, "max_energy_above_hull": None, "drop_missing": False, "leave_out": []}
+    assert meta["filters"] == {**nothing, "polymorphs": "lowest"} and meta["measured"] is None
+    assert pd.Timestamp(meta["date"]).utcoffset() == pd.Timedelta(0)
+    assert meta["counts"]["metals"] == (table["band_gap"] == 0).sum() > 0
+    assert meta["counts"]["metals"] + meta["counts"]["non-metals"] == len(table) == meta["steps"][-1]["rows"]
+    table_from(tmp_path, "--seed", "7")
+    assert output.read_bytes() == first
+    assert table_from(tmp_path, "--seed", "8")["split"].tolist() != table["split"].tolist()
+
+
+def test_table_of_calculated_and_measured_gaps(tmp_path: Path, environment: dict[str, str]) -> None:
+    silicon = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.431), ["Si"], [[0.0] * 3])
+    rows = [(f"Li{n}O", energy, gap) for n in range(2, 42) for energy, gap in ((0.3, 0.0), (0.1, 1.5), (0.2, 0.0))]
+    rows += [("Si", 0.0, 0.6), ("Si2", 0.1, 0.0), ("SiGe", 0.0, 0.4), ("SiGeO3", 0.0, 2.8), ("Ge", 0.0, 0.0)]
+    table = pd.DataFrame(rows, columns=["formula", "energy_above_hull", "band_gap"])
+    table["band_gap_hse"] = [1.1] * 30 + [None] * (len(rows) - 30)
+    storage.write(table.assign(structure=[silicon] * len(rows)), tmp_path / "calculated.json.gz")
+    (tmp_path / "measured.csv").write_text(
+        "formula,band_gap\nLi3O,2\nLi6O2,4\nSiGe,1\nSi0.9Ge0.1,1\nSi,1.2\nGaAs,1.4\n"
+    )
+    levels = ["--measured", "measured.csv", "--polymorphs", "all", "--leave-out", "Si-Ge"]
+    done = run(
+        ["--source", "file", "--input", "calculated.json.gz", "--output", "out.json", *levels], tmp_path, environment
+    )
+    assert done.returncode == 0, done.stderr
+    found, meta = storage.read(tmp_path / "out.json"), account.read_meta(tmp_path / "out.json")
+    assert [step["rows"] for step in meta["steps"]] == [125, 123, 123, 123, 123]
+    assert "\n 123  without Ge and Si together\n" in done.stdout
+    expected = {**{f"Li{n}O": 3 for n in range(2, 42)}, "Si": 2, "Ge": 1}
+    assert found["formula"].value_counts().to_dict() == expected
+    assert not found.drop_duplicates(["formula", "split"])["formula"].duplicated().any()
+    by_formula = found.drop_duplicates("formula")["split"].value_counts()
+    assert by_formula.to_dict() == {"train": 31, "validation": 3, "test": 8}
+    assert set(found["split"][found["formula"].isin(["Si", "Ge"])]) == {"train"}
+    known = found[found["band_gap_experiment"].notna()]
+    assert known[["formula", "energy_above_hull", "band_gap_experiment"]].to_numpy().tolist() == [
+        ["Li3O", 0.1, 3.0],
+        ["Si", 0.0, 1.2],
+    ]
+    assert found["band_gap_hse"].notna().sum() == meta["counts"]["with band_gap_hse"] == 30
+    assert meta["measured"]["formulas"] == 5 and meta["measured"]["matched"] == 2
+    assert meta["measured"]["database_version"] == [f"sha256:{sha256(tmp_path / 'measured.csv')}"]
+    assert "2 of the 5 formulas in measured.csv are in the table\n" in done.stdout
+    assert (meta["filters"]["leave_out"], meta["filters"]["polymorphs"]) == (["Si-Ge"], "all")
+
+
+def test_measured_alloys_join_the_table_but_not_the_one_asked_about(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    (tmp_path / "measured.csv").write_text("formula,target\nGa0.4In0.6As,0.7\nAl0.5Ga0.5As,2.1\nGaAs,1.5\n")
+    (tmp_path / "known.csv").write_text("formula,band_gap\nGaAs,1.519\n")
+    flags = ["--source", "sample", "--polymorphs", "all", "--train-on", "GaAs", "InAs", "AlAs", "--leave-out", "Al-Ga"]
+    flags += ["--measured", "measured.csv", "known.csv", "--output", "out.json"]
+    without = run(flags, tmp_path, environment)
+    assert without.returncode == 0, without.stderr
+    plain = storage.read(tmp_path / "out.json")
+    done = run([*flags, "--alloys"], tmp_path, environment)
+    assert done.returncode == 0, done.stderr
+    table, meta = storage.read(tmp_path / "out.json"), account.read_meta(tmp_path / "out.json")
+    assert len(table) == len(plain) + 1 == meta["steps"][-1]["rows"]
+    alloy, gallium = table.iloc[-1], table[table["band_gap_experiment"].notna()].iloc[0]
+    assert (alloy["formula"], alloy["band_gap_experiment"], alloy["split"]) == ("In0.6Ga0.4As1", 0.7, "train")
+    assert not alloy["structure"].is_ordered and pd.isna(alloy["band_gap"])
+    assert (gallium["formula"], gallium["band_gap_experiment"]) == ("GaAs", 1.519)
+
+
+def test_gaps_are_estimated_where_asked_for(tmp_path: Path, environment: dict[str, str]) -> None:
+    sample = storage.read(SAMPLE, structures=False).drop_duplicates("formula")
+    sample[["formula", "band_gap"]].iloc[::2].to_csv(tmp_path / "measured.csv", index=False)
+    done = run(
+        ["--source", "sample", "--measured", "measured.csv", "--estimate", "--output", "out.json"],
+        tmp_path,
+        environment,
+    )
+    assert done.returncode == 0, done.stderr
+    table = storage.read(tmp_path / "out.json", structures=False)
+    expected = (table["split"] == "train") & table["band_gap_experiment"].isna()
+    assert table["band_gap_experiment_estimate"].notna().equals(expected) and expected.any()
+    assert f"{expected.sum()} with band_gap_experiment_estimate" in done.stdout
+
+
+def test_full_disk_leaves_the_old_table(tmp_path: Path, environment: dict[str, str]) -> None:
+    table_from(tmp_path)
+    old = snapshot(tmp_path)
+    arguments = ["--source", "file", "--input", "gaps.csv", "--output", "out/table.json.gz", "--seed", "1"]
+    done = run(arguments, tmp_path, environment, longest_file=1000)
+    assert done.returncode == 1 and is_one_line(done.stderr), done.stderr
+    assert "too large" in done.stderr and "table.json.gz" in done.stderr
+    assert snapshot(tmp_path) == old
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--source", "file"], 2, "--input FILE go together"),
+        (["--input", "gaps.csv"], 2, "--input FILE go together"),
+        (["--source", "file", "--input", "none.csv"], 2, "none.csv: no such file"),
+        (["--source", "file", "--input", "."], 2, "folder"),
+        (["--source", "file", "--input", "gaps.csv", "--output", "gaps.csv"], 2, "ends in .json or .json.gz"),
+        (["--source", "file", "--input", "table.json", "--output", "./table.json"], 2, "which would be lost"),
+        (["--source", "file", "--input", "gaps.csv", "--output", "gaps.csv/out.json.gz"], 1, "gaps.csv: "),
+        (["--source", "file", "--input", "gaps.csv", "--chemsys", "Li-Xx"], 2, "--chemsys Li-Xx: 'Xx' is no element"),
+        (["--source", "file", "--input", "gaps.csv", "--chemsys", "Au-O"], 2, "no rows are left after"),
+        (["--source", "file", "--input", "gaps.csv", "--target", "gap"], 2, "no column gap; it has"),
+        (["--source", "file", "--input", "gaps.csv", "--max-energy-above-hull", "0"], 2, "no column energy_above_hull"),
+        (
+            ["--source", "file", "--input", "gaps.csv", "--leave-out", "Si-Xx"],
+            2,
+            "--leave-out Si-Xx: 'Xx' is no element",
+        ),
+        (
+            ["--source", "file", "--input", "gaps.csv", "--leave-out", "Li", "O"],
+            2,
+            "left after the step 'without Li'",
+        ),
+        (["--source", "file", "--input", "gaps.csv", "--train-on", "Qq"], 2, "--train-on Qq: "),
+        (["--source", "sample", "--measured", "none.csv"], 2, "none.csv: no such file"),
+        (["--source", "sample", "--measured", "bad.csv"], 2, "bad.csv: row 0 (Si): -1"),
+        (["--source", "sample", "--alloys"], 2, "--alloys: goes with --measured FILE"),
+        (["--source", "sample", "--estimate"], 2, "--estimate: goes with --measured FILE"),
+        (
+            ["--source", "sample", "--measured", "table.json", "--output", "./table.json"],
+            2,
+            "the --measured file itself",
+        ),
+        (["--source", "file", "--input", "half.json.gz"], 2, "half.json.gz: damaged or half-written"),
+    ],
+)
+def test_bad_input_is_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    code: int,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("gaps.csv").write_text(CSV)
+    Path("bad.csv").write_text("formula,band_gap\nSi,-1\n")
+    storage.write(pd.DataFrame({"formula": ["Si"], "band_gap": [1.1]}), "table.json")
+    storage.write(pd.DataFrame({"formula": ["Si"], "band_gap": [1.1]}), "whole.json.gz")
+    Path("half.json.gz").write_bytes(Path("whole.json.gz").read_bytes()[:50])
+    old = snapshot(tmp_path)
+    assert exit_code(lambda: query.main(arguments)) == code
+    error = capsys.readouterr().err
+    assert is_one_line(error) and message in error
+    assert snapshot(tmp_path) == old
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--seed", "-1"], ["--seed", "x"], ["--max-energy-above-hull", "nan"], ["--source", "internet"]]
+)
+def test_values_that_make_no_sense_name_their_flag(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        query.main(arguments)
+    assert caught.value.code == 2
+    assert f"argument {arguments[0]}:" in capsys.readouterr().err
+
+
+def test_matminer_reads_the_table(tmp_path: Path) -> None:
+    from matminer.utils.io import load_dataframe_from_json
+
+    query.main(["--source", "sample", "--output", str(tmp_path / "sample.json.gz")])
+    table, theirs = storage.read(tmp_path / "sample.json.gz"), load_dataframe_from_json(tmp_path / "sample.json.gz")
+    assert theirs.columns.tolist() == table.columns.tolist()
+    assert theirs["structure"].tolist() == table["structure"].tolist()
+    assert theirs["band_gap"].tolist() == table["band_gap"].tolist()
+
+
+def first_rows(path: Path, number: int) -> tuple[list[str], list[list[Any]]]:
+    """Columns and first rows of a table, without parsing all of it."""
+    text = gzip.decompress(path.read_bytes()).decode()
+    decoder = json.JSONDecoder()
+    columns, _ = decoder.raw_decode(text, re.search(r'"columns": ?', text).end())  # type: ignore[union-attr]
+    rows: list[list[Any]] = []
+    position = re.search(r'"data": ?\[', text).end()  # type: ignore[union-attr]
+    while len(rows) < number:
+        row, end = decoder.raw_decode(text, position)
+        rows.append(row)
+        position = end + len(", ")
+    return columns, rows
+
+
+@needs_shared
+def test_beginning_of_the_materials_project_of_2019(tmp_path: Path) -> None:
+    columns, rows = first_rows(SHARED / "mp-2019.json.gz", 1500)
+    content = {"columns": columns, "index": list(range(len(rows))), "data": rows}
+    (tmp_path / "beginning.json").write_text(json.dumps(content))
+    output = tmp_path / "table.json.gz"
+    query.main(["--source", "file", "--input", str(tmp_path / "beginning.json"), "--output", str(output)])
+    meta = account.read_meta(output)
+    table = storage.read(output)
+    structures = [Structure.from_dict(row[columns.index("structure")]) for row in rows]
+    formulas = {structure.composition.reduced_formula for structure in structures}
+    assert [step["rows"] for step in meta["steps"][:3]] == [1500, 1500, len(formulas)]
+    assert table["formula"].is_unique and set(table["formula"]) <= formulas and len(table) > 0.95 * len(formulas)
+    assert not any(alone_within(structure, 4.0) for structure in table["structure"])
+    assert {"band_gap_hse", "band_gap_gllbsc", "formation_energy_per_atom"} <= set(table.columns)
+    parts = table["split"].value_counts(normalize=True)
+    assert parts["test"] == pytest.approx(0.2, abs=2e-3) and parts["validation"] == pytest.approx(0.08, abs=2e-3)
+
+
+def alone_within(structure: Structure, cutoff: float) -> bool:
+    """Whether an atom has no neighbour, by pymatgen's site-by-site search."""
+    return any(not structure.get_neighbors(site, cutoff) for site in structure)
+
+
+def test_silicon_and_germanium_are_never_set_aside(tmp_path: Path) -> None:
+    for seed in range(3):
+        output = tmp_path / "sample.json.gz"
+        query.main(["--source", "sample", "--output", str(output), "--seed", str(seed)])
+        table = storage.read(output, structures=False).set_index("formula")
+        assert table["split"].loc[["Si", "Ge"]].tolist() == ["train", "train"]
