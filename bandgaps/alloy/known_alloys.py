@@ -1,7 +1,7 @@
 """Measured gaps of alloys A(1-x)B(x)C, and the crystals that go with them.
 
 Lists of measured gaps name alloys by formula only. Where both ends AC and BC are in a table, with one structure, the
-alloy has that structure too: at the volume between theirs (Vegard's law), A and B sharing a site.
+alloy has that structure too: at the volume between theirs (Zen's law), A and B sharing a site.
 """
 
 from __future__ import annotations
