@@ -7,6 +7,7 @@ file, so that a damaged or half-copied model is noticed before it predicts anyth
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -20,6 +21,7 @@ from bandgaps.files import read_json, replacing_folder, restore, sha256, write_j
 
 CARD = "model.json"
 Arrays = Mapping[str, np.ndarray]
+NO_ARRAYS = (ValueError, TypeError, OSError, EOFError, RuntimeError, MemoryError, zlib.error, zipfile.BadZipFile)
 
 
 def save(folder: Path | str, card: Mapping[str, Any], members: Mapping[str, Arrays]) -> None:
@@ -81,5 +83,5 @@ def _arrays(path: Path, digest: str) -> dict[str, np.ndarray]:
             return dict(arrays)
     except FileNotFoundError:
         raise InputError(f"{path}: missing, though {CARD} names it; train the model again") from None
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
+    except NO_ARRAYS as error:
         raise InputError(f"{path}: not readable as arrays ({error}); train the model again") from None
