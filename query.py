@@ -211,7 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows = measured_gaps.with_measured(rows, each)
     table, steps = cleaning.prepare(rows, given.target, filters, given.seed, train_on)
     if given.estimate:
-        table = pseudo_labels.with_estimates(table, measured, filters)
+        table = pseudo_labels.with_pseudo_labels(table, measured, filters)
     if given.alloys:
         table, step = known_alloys.with_measured_alloys(table, measured, filters)
         steps.append(step)
