@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from bandgaps.errors import InputError, RunError
 
 LARGEST_SEED = 2**32 - 1  # what numpy's and scikit-learn's generators take
 
@@ -45,3 +48,16 @@ count = whole_number(1)
 def cores(text: str) -> int:
     """Number of processor cores: 1 or more, or -1 for all."""
     return -1 if text == "-1" else count(text)
+
+
+@contextmanager
+def naming(flag: str) -> Iterator[None]:
+    """Within it, what the library finds wrong with the value of a flag is said of that flag.
+
+    Raises:
+        InputError: one was raised within; so with RunError.
+    """
+    try:
+        yield
+    except (InputError, RunError) as error:
+        raise type(error)(f"{flag}: {error}") from None
