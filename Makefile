@@ -62,13 +62,13 @@ report: $(SWEEP) $(ORDERINGS)
 TABLE ?= ../shared/data/mp-2019.json.gz
 WEIGHTS ?= Bandgap_MP_2018
 
-full: data/full/measured.csv | .venv/installed
+full: | .venv/installed
 	$(RUN) query.py --source file --input $(TABLE) --output data/full/bandgaps.json.gz
 	@mkdir -p data/metrics/full/experiment && cp data/full/bandgaps.meta.json data/metrics/full/table.json
 	$(RUN) composition.py --data data/full/bandgaps.json.gz --models data/full/models --figures data/full/figures \
 		--metrics data/metrics/full
-	$(RUN) query.py --source file --input $< --leave-out Si-Ge --target band_gap_experiment \
-		--output data/full/experiment.json.gz
+	$(RUN) query.py --source file --input $(MEASURED) $(KNOWN) --leave-out Si-Ge \
+		--target band_gap_experiment --output data/full/experiment.json.gz
 	@cp data/full/experiment.meta.json data/metrics/full/experiment/table.json
 	$(RUN) composition.py --data data/full/experiment.json.gz --models data/full/models/experiment \
 		--figures data/full/figures/experiment --metrics data/metrics/full/experiment
@@ -80,14 +80,9 @@ KNOWN = data/semiconductors.csv
 ALLOYS = data/alloys/gaps.csv
 SEVERAL = data/full/multifidelity.json.gz
 
-# what is known of a formula with certainty counts instead of what the long list says
-data/full/measured.csv: $(MEASURED) $(KNOWN)
-	@mkdir -p data/full
-	(awk -F, 'NR == FNR {if (FNR > 1) known[$$2]; next} !($$1 in known)' $(KNOWN) $(MEASURED); tail -n +2 $(KNOWN) | cut -d, -f2,3) > $@
-
 multifidelity: | .venv/installed
 	$(RUN) query.py --source file --input $(TABLE) --polymorphs all --measured $(MEASURED) $(KNOWN) $(ALLOYS) \
-		--estimate --alloys --leave-out Si-Ge --output $(SEVERAL)
+		--pseudo-labels --alloys --leave-out Si-Ge --output $(SEVERAL)
 	@mkdir -p data/metrics/multifidelity && cp data/full/multifidelity.meta.json data/metrics/multifidelity/table.json
 	$(RUN) structure.py --data $(SEVERAL) --fidelities pbe gllbsc hse experiment --members 8 --jobs 2 --epochs 42 \
 		--patience 42 --learning-rate 0.003 --cutoff 4.3 --output $(BUNDLED) --figures figures/multifidelity \
