@@ -72,7 +72,8 @@ full: data/full/measured.csv | .venv/installed
 	@cp data/full/experiment.meta.json data/metrics/full/experiment/table.json
 	$(RUN) composition.py --data data/full/experiment.json.gz --models data/full/models/experiment \
 		--figures data/full/figures/experiment --metrics data/metrics/full/experiment
-	$(RUN) explore_composition.py --models data/full/models --figures figures/full --metrics data/metrics/full
+	$(RUN) explore_composition.py --models data/full/models --measured-models data/full/models/experiment \
+		--figures figures/full --metrics data/metrics/full
 
 # The bundled structure model; hours on a laptop. MEASURED: columns formula and gap, eV, measured.
 MEASURED ?= ../shared/data/expt-gap.csv
@@ -98,9 +99,9 @@ multifidelity: | .venv/installed
 # the alloy at the other levels of theory, and at that of experiment as the network has it
 levels: | .venv/installed
 	$(RUN) explore_structure.py --uncorrected --composition $(COMPOSITION) --figures data/full/figures \
-		--metrics data/metrics/multifidelity/uncorrected
+		--metrics data/metrics/multifidelity
 	for level in pbe gllbsc hse; do $(RUN) explore_structure.py --fidelity $$level --composition $(COMPOSITION) \
-		--figures figures/multifidelity/$$level --metrics data/metrics/multifidelity/$$level || exit 1; done
+		--figures figures/multifidelity --metrics data/metrics/multifidelity || exit 1; done
 
 published: | .venv/installed
 	$(RUN) explore_structure.py --model $(WEIGHTS) --composition $(COMPOSITION) --figures data/full/figures \

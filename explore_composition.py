@@ -1,11 +1,11 @@
 """python explore_composition.py [--system Si-Ge].
 
 Draw the gap that the models of composition.py predict over the whole range of an alloy, with its uncertainty, the rows
-of the system they were trained on, and the measured curve; and where there are models trained on measured gaps (a table
-of query.py --target band_gap_experiment), theirs beside it.
+of the system they were trained on, and the measured curve; with --measured-models, of models trained on measured gaps
+(a table of query.py --target band_gap_experiment), theirs beside it.
 
 Writes figures/SiGe-composition-combined.pdf and figures/SiGe-composition-non-metals.pdf, each with a PNG and a CSV;
-and data/metrics/alloy-composition.json.
+and data/metrics/SiGe-composition.json.
 """
 
 from __future__ import annotations
@@ -37,13 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from bandgaps.files import write_json
 
     system = experiment.parse_system(options.system)
-    measured = options.measured_models or options.models / "experiment"
     results: dict[str, Any] = {}
     for name in MODELS:
         table, points, card = sweep(options.models / f"composition-{name}", system)
         results[name] = report(name, table, system)
-        if options.measured_models or measured.exists():
-            other, result = from_measured(measured / f"composition-{name}", system)
+        if options.measured_models:
+            other, result = from_measured(options.measured_models / f"composition-{name}", system)
             results.setdefault("experiment", {})[name] = result
             table = table.assign(band_gap_experiment=other["band_gap"], band_gap_experiment_std=other["band_gap_std"])
         path = options.figures / f"{''.join(system)}-composition-{name}.pdf"
@@ -51,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         figures.composition_sweep(path, table, points, system, label)
         print(f"wrote {path}, .png and .csv")
     results |= references(system)
-    write_json(results, options.metrics / "alloy-composition.json")
+    path = options.metrics / f"{''.join(system)}-composition.json"
+    write_json(results, path)
+    print(f"wrote {path}")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -60,12 +61,8 @@ def parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--system", default="Si-Ge", metavar="A-B", help="the alloy's two elements (%(default)s)")
     add("--models", type=Path, default=Path("data/models"), help="folder of the models (%(default)s)")
-    add(
-        "--measured-models",
-        type=Path,
-        metavar="FOLDER",
-        help="folder of models trained on measured gaps (experiment in the folder of the models, where that is)",
-    )
+    measured = "folder of models trained on measured gaps, to be drawn beside the others"
+    add("--measured-models", type=Path, metavar="FOLDER", help=measured)
     add("--figures", type=Path, default=Path("figures"), help="folder of the PDFs (%(default)s)")
     add("--metrics", type=Path, default=Path("data/metrics"), help="folder of the metrics (%(default)s)")
     return parser

@@ -6,8 +6,9 @@ ordering, of special quasirandom structures, and of one site that both elements 
 Reads the bundled model, another folder of structure.py, or published weights by name or path. Draws
 figures/SiGe-disordered-structures.pdf (orderings at silicon's volume) and SiGe-disordered-structures-scaled.pdf (all of
 them at the alloy's own) against the measured curve, each with a PNG, a CSV of every ordering and a CSV of the means;
-writes the model's curve, figures/SiGe-disordered-curve.csv, and data/metrics/alloy.json. With --anchor it also draws
-SiGe-disordered-curve-anchored.pdf, the curve shifted so that its ends are the measured ones.
+writes the model's curve, figures/SiGe-disordered-curve.csv, and data/metrics/SiGe-structure.json. With --anchor it also
+draws SiGe-disordered-curve-anchored.pdf, the curve shifted so that its ends are the measured ones. Every name says what
+other model or level of theory was asked for: SiGe-structure-pbe.json, SiGe-disordered-curve-uncorrected.csv.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from bandgaps.megnet import Model
 
 System = tuple[str, str]
+BUNDLED = "data/models/megnet-multifidelity"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -59,20 +61,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "fidelity": alloy.fidelity,
         "disorder_bowing": bowing,
         "orderings": len(found),
-        "unscaled": draw_orderings(alloy, found, options.figures),
+        "unscaled": draw_orderings(alloy, found, options),
         **draw_curves(alloy, found, cells, options),
         "compositions": [report_composition(each, cells, alloy) for each in wanted],
     }
-    write_json(metrics, options.metrics / "alloy.json")
-    print(f"\nwrote figures and tables to {options.figures}/, and {options.metrics / 'alloy.json'}")
+    path = options.metrics / name(alloy, "structure.json", options)
+    write_json(metrics, path)
+    print(f"\nwrote figures and tables to {options.figures}/, and {path}")
 
 
 def parser() -> argparse.ArgumentParser:
     """What can be asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    bundled = "data/models/megnet-multifidelity"
-    add("--model", default=bundled, help="model folder, .hdf5 file or published name (%(default)s)")
+    add("--model", default=BUNDLED, help="model folder, .hdf5 file or published name (%(default)s)")
     add("--fidelity", choices=LEVELS, help="level of theory (experiment where the model knows it)")
     add("--system", default="Si-Ge", metavar="A-B", help="two elements with diamond lattices (%(default)s)")
     limit = "largest cell of the orderings, in atoms (%(default)s; 14 takes longer)"
@@ -145,14 +147,14 @@ def quasirandom(alloy: Alloy, wanted: list[Composition], options: argparse.Names
     return alloy.quasirandom(list(dict.fromkeys([*always, *wanted])), options.seed)
 
 
-def draw_orderings(alloy: Alloy, found: list[Ordering], folder: Path) -> dict[str, Any]:
+def draw_orderings(alloy: Alloy, found: list[Ordering], options: argparse.Namespace) -> dict[str, Any]:
     """Draw the orderings as they are, at the volume of the first element."""
     from bandgaps import disorder, figures
 
     volume = f"at {alloy.system[0]}'s volume"
     points = alloy.orderings(found, scale=False)
-    means = report_means(alloy, points, folder / name(alloy, "structures-means.csv"), volume)
-    figures.orderings(folder / name(alloy, "structures.pdf"), points, means, alloy.system, title(alloy, volume))
+    means = report_means(alloy, points, figure(alloy, "structures-means.csv", options), volume)
+    figures.orderings(figure(alloy, "structures.pdf", options), points, means, alloy.system, title(alloy, volume))
     return disorder.mean_scores(means)
 
 
@@ -162,24 +164,24 @@ def draw_curves(
     """Draw all representations of disorder at the alloy's own volume, and write and report the model's curve."""
     from bandgaps import disorder, figures
 
-    volume, folder = "at the alloy's volume", options.figures
+    volume = "at the alloy's volume"
     points = alloy.orderings(found, scale=True)
-    means = report_means(alloy, points, folder / name(alloy, "structures-scaled-means.csv"), volume)
+    means = report_means(alloy, points, figure(alloy, "structures-scaled-means.csv", options), volume)
     representation = options.disorder or disorder.representation(alloy.fidelity)
     curve = alloy.curve(means, representation)
     lowered = (
         "\ncurves lowered by the bowing by disorder of other alloys" if alloy.disorder_bowing(representation) else ""
     )
-    path, label = folder / name(alloy, "structures-scaled.pdf"), title(alloy, volume) + lowered
+    path, label = figure(alloy, "structures-scaled.pdf", options), title(alloy, volume) + lowered
     computed = alloy.first_principles()
     random = alloy.lowered(means, "orderings")
     figures.disorder(path, points, random, curve, cells, alloy.system, alloy.wide, label, computed)
-    write_table(cells, folder / name(alloy, "structures-scaled-quasirandom.csv"))
-    write_table(curve, folder / name(alloy, "curve.csv"))
+    write_table(cells, figure(alloy, "structures-scaled-quasirandom.csv", options))
+    write_table(curve, figure(alloy, "curve.csv", options))
     if options.anchor:
         shifted = disorder.anchored_curve(curve)
         label = title(alloy, "curve, anchored") + lowered
-        figures.anchored(folder / name(alloy, "curve-anchored.pdf"), shifted, alloy.system, label)
+        figures.anchored(figure(alloy, "curve-anchored.pdf", options), shifted, alloy.system, label)
     results = disorder.results(curve, alloy.wide)
     report_curves(results)
     return {
@@ -207,9 +209,21 @@ def first_principles_scores(alloy: Alloy, computed: pd.DataFrame) -> dict[str, A
     }
 
 
-def name(alloy: Alloy, rest: str) -> str:
-    """Name of a file, such as SiGe-disordered-curve.csv."""
-    return f"{''.join(alloy.system)}-disordered-{rest}"
+def figure(alloy: Alloy, what: str, options: argparse.Namespace) -> Path:
+    """Where a figure or its table goes, such as figures/SiGe-disordered-curve.csv."""
+    return options.figures / name(alloy, f"disordered-{what}", options)
+
+
+def name(alloy: Alloy, what: str, options: argparse.Namespace) -> str:
+    """Name of a file: the alloy, what it holds, and where they are not the default ones, model and level of theory."""
+    model = Path(options.model)
+    others = [
+        (model.name.removesuffix(".hdf5"), model != Path(BUNDLED)),
+        (alloy.fidelity, alloy.fidelity != level_of_theory(alloy.model, None)),
+        ("uncorrected", options.uncorrected),
+    ]
+    stem, suffix = what.rsplit(".", 1)
+    return "-".join(["".join(alloy.system), stem, *(str(word) for word, other in others if other)]) + f".{suffix}"
 
 
 def title(alloy: Alloy, what: str) -> str:

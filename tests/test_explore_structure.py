@@ -58,8 +58,9 @@ def run_here(folder: Path, *arguments: object) -> str:
     return printed.getvalue()
 
 
-def metrics(folder: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((folder / "data" / "metrics" / "alloy.json").read_text())
+def metrics(folder: Path, other: str = "") -> dict[str, Any]:
+    path = folder / "data" / "metrics" / f"SiGe-structure{other}.json"
+    content: dict[str, Any] = json.loads(path.read_text())
     return content
 
 
@@ -172,11 +173,15 @@ def test_the_bowing_by_disorder_is_told_and_can_be_left_out(explored: tuple[Path
     assert lowered in words(folder / "anchored" / "SiGe-disordered-curve-anchored.pdf")
     printed = run_here(folder, "--uncorrected", "--max-atoms", 4, "--figures", "raw", "--metrics", "raw")
     assert "taken off" not in printed
-    assert lowered not in words(folder / "raw" / f"SiGe-{NAMES[1]}.pdf")
-    raw, curve = (pd.read_csv(folder / name / "SiGe-disordered-curve.csv") for name in ("raw", "figures"))
+    assert lowered not in words(folder / "raw" / f"SiGe-{NAMES[1]}-uncorrected.pdf")
+    raw = pd.read_csv(folder / "raw" / "SiGe-disordered-curve-uncorrected.csv")
+    curve = pd.read_csv(folder / "figures" / "SiGe-disordered-curve.csv")
     x = curve["x_Ge"]
     np.testing.assert_allclose(curve["band_gap"], np.maximum(raw["band_gap"] - BOWING * x * (1 - x), 0), atol=1e-4)
-    assert json.loads((folder / "raw" / "alloy.json").read_text())["disorder_bowing"]["shared-site"] == 0
+    assert (
+        json.loads((folder / "raw" / "SiGe-structure-uncorrected.json").read_text())["disorder_bowing"]["shared-site"]
+        == 0
+    )
 
 
 def test_quasirandom_structures_are_rows_too(explored: tuple[Path, Result]) -> None:
@@ -209,9 +214,9 @@ def test_another_level_of_theory_and_an_anchored_curve(explored: tuple[Path, Res
     assert "calculated orderings (GLLB-SC)" in words(folder / "figures" / f"SiGe-{NAMES[1]}.pdf")
     arguments = ("--fidelity", "pbe", "--anchor", "--max-atoms", 4)
     assert "level of theory: pbe" in run_here(folder, *arguments, "--figures", "pbe", "--metrics", "pbe")
-    found = json.loads((folder / "pbe" / "alloy.json").read_text())
+    found = json.loads((folder / "pbe" / "SiGe-structure-pbe.json").read_text())
     assert (found["fidelity"], found["disorder"]) == ("pbe", "orderings")
-    text = words(folder / "pbe" / f"SiGe-{NAMES[1]}.pdf")
+    text = words(folder / "pbe" / f"SiGe-{NAMES[1]}-pbe.pdf")
     assert "MEGNet, pbe" in text
     assert "calculated orderings (PBE)" in text
     assert "anchored" not in text
@@ -223,20 +228,32 @@ def test_another_level_of_theory_and_an_anchored_curve(explored: tuple[Path, Res
     assert means["1"]["band_gap"] == found["first-principles"]["last"]
     assert sum(row["orderings"] for row in means.values()) == len(table)
 
-    own = pd.read_csv(folder / "pbe" / "SiGe-disordered-curve.csv")
+    own = pd.read_csv(folder / "pbe" / "SiGe-disordered-curve-pbe.csv")
     silicon = graphs.build([alloys.diamond("Si", 5.431)], 4.0)
     assert own["band_gap"][0] == pytest.approx(some_model().predict(silicon, "pbe")[0][0], abs=1e-4)
     np.testing.assert_array_equal(own["band_gap"], own["band_gap_orderings"])
-    shifted = pd.read_csv(folder / "pbe" / "SiGe-disordered-curve-anchored.csv")
+    shifted = pd.read_csv(folder / "pbe" / "SiGe-disordered-curve-anchored-pbe.csv")
     assert "band_gap" not in shifted
     assert shifted["band_gap_anchored"].iloc[[0, -1]].tolist() == pytest.approx([1.155, 0.740])
     shift = (shifted["band_gap_anchored"] - own["band_gap"]).to_numpy()
     np.testing.assert_allclose(np.diff(shift, n=2), 0, atol=3e-5)
-    text = words(folder / "pbe" / "SiGe-disordered-curve-anchored.pdf")
+    text = words(folder / "pbe" / "SiGe-disordered-curve-anchored-pbe.pdf")
     for expected in ("curve, anchored", "shared site, anchored", "mean over orderings, anchored"):
         assert expected in text
     off = (shifted["band_gap_anchored"] - shifted["band_gap_measured"]).abs().mean()
     assert found["curves"]["orderings"]["anchored"]["mean_absolute_deviation"] == pytest.approx(off, abs=1e-5)
+
+
+def test_what_is_asked_for_by_default_is_not_in_the_names(explored: tuple[Path, Result]) -> None:
+    folder = explored[0]
+    run_here(folder, "--max-atoms", 2, "--fidelity", "experiment", "--figures", "same", "--metrics", "same")
+    bundled = "./data/models/megnet-multifidelity/"
+    run_here(folder, "--max-atoms", 2, "--model", bundled, "--figures", "same", "--metrics", "same")
+    written = {path.name for path in (folder / "same").iterdir()}
+    assert written == {path.name for path in (folder / "figures").iterdir()} | {"SiGe-structure.json"}
+    run_here(folder, "--max-atoms", 2, "--model", "single", "--uncorrected", "--figures", "same", "--metrics", "same")
+    others = {f"{Path(name).stem}-single-uncorrected{Path(name).suffix}" for name in written}
+    assert {path.name for path in (folder / "same").iterdir()} == written | others
 
 
 def test_another_alloy(explored: tuple[Path, Result]) -> None:
@@ -244,14 +261,14 @@ def test_another_alloy(explored: tuple[Path, Result]) -> None:
     where = ("--figures", "other", "--metrics", "other")
     arguments = ("--system", "Ge-Sn", "--max-atoms", 2, "--model", "single", "--disorder", "shared-site", *where)
     run_here(explored[0], *arguments)
-    table = pd.read_csv(explored[0] / "other" / "GeSn-disordered-structures-scaled.csv")
+    table = pd.read_csv(explored[0] / "other" / "GeSn-disordered-structures-scaled-single.csv")
     assert table.columns[0] == "x_Sn"
     for name in NAMES:
-        assert "measured" not in words(explored[0] / "other" / f"GeSn-{name}.pdf")
-    curve = pd.read_csv(explored[0] / "other" / "GeSn-disordered-curve.csv")
+        assert "measured" not in words(explored[0] / "other" / f"GeSn-{name}-single.pdf")
+    curve = pd.read_csv(explored[0] / "other" / "GeSn-disordered-curve-single.csv")
     assert curve["band_gap_measured"].isna().all()
     assert curve["band_gap"].notna().all() and curve["band_gap"].equals(curve["band_gap_shared_site"])
-    found = json.loads((explored[0] / "other" / "alloy.json").read_text())
+    found = json.loads((explored[0] / "other" / "GeSn-structure-single.json").read_text())
     assert found["fidelity"] is found["straight-line"] is found["curves"]["orderings"]["anchored"] is None
 
 
@@ -281,16 +298,19 @@ def test_published_weights_draw_the_v_that_the_original_found(tmp_path: Path) ->
     run_here(tmp_path, "--model", PUBLISHED)
     expected = {"unscaled": (0.98, 0.53, 0.91, 0.30), "scaled": (0.98, 0.51, 0.05, 0.38)}
     for name, (silicon, middle, germanium, deviation) in expected.items():
-        means = pd.read_csv(tmp_path / "figures" / f"SiGe-{NAMES[name == 'scaled']}-means.csv").set_index("x_Ge")
+        path = tmp_path / "figures" / f"SiGe-{NAMES[name == 'scaled']}-means-band_gap_regression.csv"
+        means = pd.read_csv(path).set_index("x_Ge")
         plain = means["band_gap_plain"]
         assert plain.loc[[0, 0.5, 1]].to_numpy() == pytest.approx([silicon, middle, germanium], abs=0.006)
-        assert metrics(tmp_path)[name]["mean_absolute_deviation_plain"] == pytest.approx(deviation, abs=0.006)
+        assert metrics(tmp_path, "-band_gap_regression")[name]["mean_absolute_deviation_plain"] == pytest.approx(
+            deviation, abs=0.006
+        )
 
 
 @needs_shared
 def test_published_models_of_disordered_crystals_reach_what_is_known_of_them(tmp_path: Path) -> None:
     model = WEIGHTS / "mf_2020" / "pbe_gllb_hse_exp_disorder"
     run_here(tmp_path, "--model", model, "--max-atoms", 2)
-    scores = metrics(tmp_path)["curves"]["shared-site"]
+    scores = metrics(tmp_path, f"-{model.name}")["curves"]["shared-site"]
     assert [scores[x] for x in ("0", "0.5", "1")] == pytest.approx([1.24, 0.92, 0.52], abs=0.01)
     assert scores["mean_absolute_deviation"] == pytest.approx(0.13, abs=0.005)
