@@ -5,8 +5,9 @@
     python query.py --source file --input gaps.csv        a CSV with the columns formula and band_gap, or another table
     python query.py --polymorphs all --measured gaps.csv  for a model that learns calculated and measured gaps together
 
-Writes data/bandgaps.json.gz, and data/bandgaps.meta.json with the account of how it came about. A download that was
-interrupted goes on where it stopped when the same command is run again.
+Writes data/bandgaps.json.gz, and data/bandgaps.meta.json with the account of how it came about; with --metrics that
+account, without date and versions, as FOLDER/table.json too. A download that was interrupted goes on where it stopped
+when the same command is run again.
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     train_on = "materials never set aside for testing (default: Si Ge, between which the question is asked)"
     add("--train-on", nargs="*", default=["Si", "Ge"], metavar="FORMULA", help=train_on)
     add("--drop-missing", action="store_true", help="drop rows that have no number in the target column")
+    metrics = "also write the account, without date and versions, to FOLDER/table.json"
+    add("--metrics", type=Path, metavar="FOLDER", help=metrics)
     return parser.parse_args(arguments)
 
 
@@ -128,7 +131,7 @@ def find_rows(source: str, arguments: argparse.Namespace, filters: Filters) -> S
 def account(
     rows: Source, measured: Sequence[Source], table: pd.DataFrame, steps: list[Step], arguments: argparse.Namespace
 ) -> dict[str, Any]:
-    """How the table came about, for the meta file."""
+    """How the table came about; equal for equal tables."""
     from bandgaps import dataset
 
     return {
@@ -155,11 +158,15 @@ def account(
         "train_on": arguments.train_on,
         "steps": [{"kept": step.kept, "rows": step.rows} for step in steps],
         "counts": dataset.counts(table, arguments.target),
+    }
+
+
+def provenance() -> dict[str, Any]:
+    """When the table was made (UTC), and with which versions."""
+    packages = {package: version(package) for package in ("pymatgen", "pandas", "numpy", "mp-api")}
+    return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "packages": {
-            "python": platform.python_version(),
-            **{package: version(package) for package in ("pymatgen", "pandas", "numpy", "mp-api")},
-        },
+        "packages": {"python": platform.python_version(), **packages},
     }
 
 
@@ -193,6 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise InputError(f"{flag}: goes with --measured FILE, the list of measured gaps; give both")
 
     from bandgaps import dataset, sources
+    from bandgaps.files import write_json
 
     filters = sources.Filters(
         _understood("--chemsys", given.chemsys, sources.chemical_systems) if given.chemsys else (),
@@ -214,7 +222,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         steps.append(step)
     meta = account(rows, measured, table, steps, given)
     dataset.write(table, given.output)
-    dataset.write_meta(given.output, meta)
+    dataset.write_meta(given.output, {**meta, **provenance()})
+    if given.metrics:
+        write_json(meta, given.metrics / "table.json")
     rows.discard()
     print_account(meta)
     print(f"wrote {given.output} and {dataset.meta_path(given.output)}\nnext: python composition.py")
