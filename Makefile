@@ -135,11 +135,14 @@ published: | .venv/installed
 	$(RUN) explore_structure.py --model $(WEIGHTS) --composition $(COMPOSITION) --figures data/full/figures \
 		--metrics data/metrics/published
 
+# on the bundled sample, repeated, or on the TABLE that the call names
+BENCH_TABLE = $(if $(filter command line environment,$(origin TABLE)),--table $(TABLE))
+
 bench: .venv/installed-dev
-	$(RUN) -m benchmarks
+	$(RUN) -m benchmarks $(BENCH_TABLE)
 
 bench-scale: .venv/installed-dev
-	$(RUN) -m benchmarks.scale
+	$(RUN) -m benchmarks.scale $(BENCH_TABLE)
 
 # --------------------------------------------------------------------------------------------------------- environment
 
