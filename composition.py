@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bandgaps import arguments as types
-from bandgaps.errors import exit_code
+from bandgaps.errors import InputError, exit_code
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from bandgaps.composition import cluster, evaluation, models
     from bandgaps.files import write_json
     from bandgaps.metrics import format_table
+    from bandgaps.table import columns
     from bandgaps.table.account import stem
 
     jobs = processors.cores() if options.jobs == -1 else options.jobs
@@ -41,7 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             return
 
         path = options.evaluate or options.data
-        table, target = models.read(path, options.target)
+        try:
+            table, target = models.read(path, options.target)
+        except columns.MissingNumbersError as error:
+            raise InputError(f"{error} with query.py --drop-missing") from None
         if options.evaluate:
             metrics = options.metrics / f"composition-{stem(path)}.json"
             results = models.evaluate(options.models, evaluation.Rows.to_score(table, target, path))

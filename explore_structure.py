@@ -39,7 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from bandgaps import formulas
     from bandgaps.files import write_json
 
-    system = formulas.parse_system(options.system)
+    try:
+        system = formulas.parse_system(options.system)
+    except InputError as error:
+        raise InputError(f"--system: {error}") from None
     check(system, options.anchor)
     wanted = [read_composition(formula, system) for formula in options.composition or []]
     found = enumerate_orderings(system, options)

@@ -18,7 +18,7 @@ from pymatgen.core import Composition, Structure
 from bandgaps.errors import InputError
 from bandgaps.levels import EXPERIMENT
 from bandgaps.table.account import Step
-from bandgaps.table.columns import energy_column
+from bandgaps.table.columns import ALLOY_ID, energy_column
 from bandgaps.table.measured_gaps import together
 from bandgaps.table.sources import Filters, Source
 
@@ -152,7 +152,7 @@ def rows(table: pd.DataFrame, formulas: pd.Series, gaps: pd.Series) -> pd.DataFr
     found = [alloy for alloy in find(table, formulas, gaps) if learnt >= set(alloy.ends)]
     return pd.DataFrame(
         {
-            "material_id": [f"alloy-{number}" for number in range(len(found))],
+            "material_id": [f"{ALLOY_ID}{number}" for number in range(len(found))],
             "formula": [alloy.formula for alloy in found],
             "structure": [alloy.shared_site() for alloy in found],
             _energy_name(table): [alloy.energy for alloy in found],

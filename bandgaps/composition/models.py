@@ -26,11 +26,15 @@ def read(path: Path, target: str | None) -> tuple[pd.DataFrame, str]:
         target: the column to learn; by default the one that the table was made for, else `band_gap`.
 
     Raises:
-        InputError: there is no table.
+        InputError: there is no table, a formula cannot be read, or the target is missing.
+        MissingNumbersError: a value of the target is missing or not a number.
     """
     table = storage.read(path, structures=False)
+    columns.keys(table, path)  # whose errors name the table, which those of the next line do not
     table = table[columns.represents_composition(table)].reset_index(drop=True)
-    return table, target or account.read_meta(path).get("target", "band_gap")
+    target = target or account.read_meta(path).get("target", "band_gap")
+    columns.target_values(table, target, path)
+    return table, target
 
 
 def fit(rows: Rows, name: str, seed: int, jobs: int, settings: dict[str, Any]) -> forest.UncertainForest:

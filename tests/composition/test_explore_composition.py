@@ -99,6 +99,7 @@ def test_the_deviation_is_that_of_the_numbers(explored: Path) -> None:
 def test_a_system_nobody_measured_has_no_measured_curve(explored: Path) -> None:
     result = run_script("explore_composition.py", "--system", "Na-Cl", "--metrics", "other", cwd=explored)
     assert result.returncode == 0, result.stderr
+    assert (explored / "other" / "NaCl-composition.json").exists()
     table = pd.read_csv(explored / "figures" / "NaCl-composition-combined.csv")
     assert table.columns.tolist()[0] == "x_Cl"
     assert table["band_gap_measured"].isna().all()
