@@ -5,8 +5,9 @@
     python query.py --source file --input gaps.csv        a CSV with the columns formula and band_gap, or another table
     python query.py --polymorphs all --measured gaps.csv  for a model that learns calculated and measured gaps together
 
-Writes data/bandgaps.json.gz, and data/bandgaps.meta.json with the account of how it came about. A download that was
-interrupted goes on where it stopped when the same command is run again.
+Writes data/bandgaps.json.gz, and data/bandgaps.meta.json with the account of how it came about; with --metrics that
+account, without date and versions, as FOLDER/table.json too. A download that was interrupted goes on where it stopped
+when the same command is run again.
 """
 
 from __future__ import annotations
@@ -77,6 +78,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--seed", type=seed, default=0, metavar="N", help=parts)
     train_on = "Materials that are always for training (default: Si Ge, between which the question is asked)."
     add("--train-on", nargs="*", default=["Si", "Ge"], metavar="FORMULA", help=train_on)
+    metrics = "Also write the account, without date and versions, to FOLDER/table.json."
+    add("--metrics", type=Path, metavar="FOLDER", help=metrics)
     return parser.parse_args(arguments)
 
 
@@ -140,6 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from bandgaps import formulas
     from bandgaps.alloy import known_alloys
     from bandgaps.composition import pseudo_labels
+    from bandgaps.files import write_json
     from bandgaps.table import account, cleaning, columns, materials_project, measured_gaps, sources, storage
 
     filters = sources.Filters(
@@ -185,6 +189,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }
     storage.write(table, given.output)
     account.write_meta(given.output, meta)
+    if given.metrics:
+        write_json(meta, given.metrics / "table.json")
     rows.discard()
     print(f"\n{account.in_words(meta)}")
     print(f"wrote {given.output} and {account.meta_path(given.output)}\nnext: python composition.py")

@@ -1,17 +1,23 @@
-"""Which representation of disorder is nearer to the measured gaps of alloys other than Si-Ge.
+"""python -m benchmarks.disorder TABLE MEASURED.csv [MEASURED.csv ...].
 
-    python -m benchmarks.disorder TABLE.json.gz MEASURED.csv [MEASURED.csv ...]
+Which representation of disorder is nearer to the measured gaps of alloys other than Si-Ge.
 
-Takes from the lists MEASURED (columns formula and target or band_gap, eV) the pseudo-binary alloys A(1-x)B(x)C whose
-ends AC and BC are in TABLE (of query.py, --polymorphs all) with one structure, leaves out those that the bundled model
-was trained on, and predicts each in two ways, at Vegard's volume: A and B share a site, or A and B lie at random on the
-sites of cells of eight formula units; each also less the bowing by disorder (`bandgaps.bowing`). Writes disorder.json
-to data/metrics/multifidelity.
+Takes from the lists MEASURED the pseudo-binary alloys A(1-x)B(x)C whose ends AC and BC are in TABLE with one structure,
+leaves out those that the bundled model was trained on, and predicts each in two ways, at Vegard's volume: A and B share
+a site, or A and B lie at random on the sites of cells of eight formula units; each also less the bowing by disorder
+(`bandgaps.bowing`). Prints the gaps of every alloy and writes their errors to
+data/metrics/multifidelity/disorder.json.
+
+The numbers in DISCUSSION.md are those of a large table and a long list. With what the project holds:
+
+    python -m benchmarks.disorder data/sample/sample.json.gz data/alloys/gaps.csv --output data/disorder.json
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,17 +50,41 @@ def ordered_gaps(model: ensemble.Model, alloys: list[MeasuredAlloy]) -> np.ndarr
     return (1 - part) * below + part * above
 
 
-def main() -> None:
+def parser() -> argparse.ArgumentParser:
+    """What can be asked for."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.disorder", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("table", type=Path, metavar="TABLE", help="of query.py --polymorphs all, such as data/sample/sample.json.gz")
+    add("measured", type=Path, nargs="+", metavar="MEASURED", help="CSVs with formula and band_gap or target (eV)")
+    add("--output", type=Path, metavar="FILE", default=OUTPUT, help="where to write (%(default)s)")
+    return parser
+
+
+def unseen(model: ensemble.Model, table: Path, measured: Sequence[Path]) -> list[MeasuredAlloy]:
+    """The alloys of the lists that can be predicted and that the model was not trained on.
+
+    Raises:
+        InputError: there is none.
+    """
+    lists = [sources.from_file(path, levels.EXPERIMENT) for path in measured]
+    found = list(known_alloys.find(storage.read(table), *measured_gaps.together(lists, sources.Filters())))
+    known = set() if model.formulas is None else set(model.formulas)
+    alloys = [alloy for alloy in found if alloy.formula not in known]
+    if not alloys:
+        raise InputError(
+            f"{', '.join(map(str, measured))}: no alloy A(1-x)B(x)C whose ends are in {table}, but for {len(found)} "
+            "that the model was trained on; give a list of others"
+        )
+    return alloys
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Compare, print and write."""
-    if len(sys.argv) < 3:
-        raise InputError("python -m benchmarks.disorder TABLE.json.gz MEASURED.csv [MEASURED.csv ...]")
+    options = parser().parse_args(arguments)
     model = model_files.load(bowing.BUNDLED)
-    lists = [sources.from_file(path, levels.EXPERIMENT) for path in sys.argv[2:]]
-    alloys = [
-        alloy
-        for alloy in known_alloys.find(storage.read(sys.argv[1]), *measured_gaps.together(lists, sources.Filters()))
-        if alloy.formula not in (model.formulas if model.formulas is not None else ())
-    ]
+    alloys = unseen(model, options.table, options.measured)
     found = {
         "shared-site": predicted(model, [alloy.shared_site() for alloy in alloys]),
         "orderings": ordered_gaps(model, alloys),
@@ -81,7 +111,7 @@ def main() -> None:
         pd.DataFrame({"formula": [alloy.formula for alloy in alloys], "measured": gap, **found}).to_string(index=False)
     )
     print(result)
-    write_json(result, OUTPUT)
+    write_json(result, options.output)
 
 
 if __name__ == "__main__":

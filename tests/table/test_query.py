@@ -172,8 +172,11 @@ def test_table_and_its_account(tmp_path: Path) -> None:
     assert pd.Timestamp(meta["date"]).utcoffset() == pd.Timedelta(0)
     assert meta["counts"]["metals"] == (table["band_gap"] == 0).sum() > 0
     assert meta["counts"]["metals"] + meta["counts"]["non-metals"] == len(table) == meta["steps"][-1]["rows"]
-    table_from(tmp_path, "--seed", "7")
+    assert not (tmp_path / "metrics").exists()
+    table_from(tmp_path, "--seed", "7", "--metrics", str(tmp_path / "metrics"))
     assert output.read_bytes() == first
+    same = {key: value for key, value in meta.items() if key not in ("date", "packages", "sha256")}
+    assert json.loads((tmp_path / "metrics" / "table.json").read_text()) == same
     assert table_from(tmp_path, "--seed", "8")["split"].tolist() != table["split"].tolist()
 
 
