@@ -86,6 +86,14 @@ def test_later_lists_count_however_they_spell_a_composition(tmp_path: Path, one:
     assert found.tolist() == [formulas.reduced_formula(other)]
 
 
+def test_a_later_list_of_crystals_drops_what_was_said_of_other_spellings(tmp_path: Path) -> None:
+    rows = measured_gaps.with_measured(calculated(tmp_path, "AlGaN2"), listed(tmp_path, "long.csv", "AlGaN2,4"))
+    (tmp_path / "known.csv").write_text("material_id,formula,band_gap\nmp-66,Al0.5Ga0.5N,9\n")  # not in the table
+    known = sources.from_file(tmp_path / "known.csv", levels.EXPERIMENT)
+    assert rows.table["band_gap_experiment"].tolist() == [4]
+    assert measured_gaps.with_measured(rows, known).table["band_gap_experiment"].isna().all()
+
+
 def test_a_table_without_lists_has_no_account_of_them(tmp_path: Path) -> None:
     assert measured_gaps.matches([], calculated(tmp_path, "Si").table) is None
 
