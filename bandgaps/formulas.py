@@ -122,6 +122,11 @@ def left_out(texts: Collection[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(system for text in texts for system in chemical_systems(text)))
 
 
+def elements(formula: str) -> frozenset[str]:
+    """The symbols of a formula's elements."""
+    return _parsed(formula).elements
+
+
 def has_together(formula: str, system: str) -> bool:
     """Whether a formula has all elements of a system, and maybe others."""
     return _parsed(formula).elements >= set(system.split("-"))

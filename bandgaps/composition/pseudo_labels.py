@@ -37,8 +37,7 @@ def pseudo_labels(table: pd.DataFrame, formulas: pd.Series, gaps: pd.Series) -> 
     Returns:
         eV, shape (rows,); NaN where there is no guess, which is everywhere if the list has too few gaps.
     """
-    set_aside = set(table["formula"][table["split"] != "train"])
-    measured = gaps.groupby(formulas).mean().drop(labels=set_aside, errors="ignore")
+    measured = teachers(table, formulas, gaps)
     wanted = (table["split"] == "train") & table[EXPERIMENT].isna() & columns.represents_composition(table)
     guesses = np.full(len(table), np.nan)
     for rows, known in (
@@ -48,6 +47,18 @@ def pseudo_labels(table: pd.DataFrame, formulas: pd.Series, gaps: pd.Series) -> 
         if rows.any() and len(known) >= FEWEST:
             guesses[rows.to_numpy()] = _guessed(known, table["formula"][rows])
     return guesses
+
+
+def teachers(table: pd.DataFrame, formulas: pd.Series, gaps: pd.Series) -> pd.Series:
+    """The measured gaps that the forests are fitted to, eV, indexed by formula: none that the table sets aside.
+
+    Args:
+        table: with the columns formula and split.
+        formulas: as for `pseudo_labels`.
+        gaps: as for `pseudo_labels`, eV.
+    """
+    set_aside = set(table["formula"][table["split"] != "train"])
+    return gaps.groupby(formulas).mean().drop(labels=set_aside, errors="ignore")
 
 
 def _guessed(known: pd.Series, formulas: pd.Series) -> np.ndarray:
