@@ -92,15 +92,15 @@ multifidelity: | .venv/installed
 	$(RUN) structure.py --data $(SEVERAL) --fidelities pbe gllbsc hse experiment --members 8 --jobs 2 --epochs 42 \
 		--patience 42 --learning-rate 0.003 --cutoff 4.3 --output $(BUNDLED) --figures figures/multifidelity \
 		--metrics data/metrics/multifidelity
-	$(RUN) -m bandgaps.alloy.bowing $(BUNDLED)
-	$(RUN) -m benchmarks.disorder $(SEVERAL) $(MEASURED) $(ALLOYS)
+	$(RUN) -m bandgaps.alloy.bowing $(BUNDLED) --table $(SEVERAL) --measured $(MEASURED) $(KNOWN) $(ALLOYS)
+	$(RUN) -m benchmarks.disorder
 
 # the alloy at the other levels of theory, and at that of experiment as the network has it
 levels: | .venv/installed
 	$(RUN) explore_structure.py --uncorrected --composition $(COMPOSITION) --figures data/full/figures \
-		--metrics data/metrics/multifidelity/uncorrected
+		--metrics data/metrics/multifidelity
 	for level in pbe gllbsc hse; do $(RUN) explore_structure.py --fidelity $$level --composition $(COMPOSITION) \
-		--figures figures/multifidelity/$$level --metrics data/metrics/multifidelity/$$level || exit 1; done
+		--figures figures/multifidelity --metrics data/metrics/multifidelity || exit 1; done
 
 published: | .venv/installed
 	$(RUN) explore_structure.py --model $(WEIGHTS) --composition $(COMPOSITION) --figures data/full/figures \
