@@ -158,7 +158,12 @@ def read(options: argparse.Namespace) -> tuple[pd.DataFrame, str]:
     path = options.evaluate or options.data
     table = storage.read(path, structures=False)
     table = table[columns.represents_composition(table)].reset_index(drop=True)
-    return table, options.target or account.read_meta(path).get("target", "band_gap")
+    target = options.target or account.read_meta(path).get("target", "band_gap")
+    try:
+        columns.target_values(table, target, path)
+    except columns.MissingNumbersError as error:
+        raise InputError(f"{error} with query.py --drop-missing") from None
+    return table, target
 
 
 def draw(model: Any, rows: Rows, name: str, folder: Path) -> None:

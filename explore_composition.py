@@ -38,7 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from bandgaps.composition import figures
     from bandgaps.files import write_json
 
-    system = formulas.parse_system(options.system)
+    try:
+        system = formulas.parse_system(options.system)
+    except InputError as error:
+        raise InputError(f"--system: {error}") from None
     measured = options.measured_models or options.models / "experiment"
     results: dict[str, Any] = {}
     for name in MODELS:

@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from bandgaps.files import write_json
     from bandgaps.structure import model_files
 
-    system = formulas.parse_system(options.system)
+    system = naming("--system", formulas.parse_system, options.system)
     crystals = naming("--system", PseudobinaryAlloy.of_elements, system)
     if options.anchor and measured_curves.gap_citation(system) is None:
         known = ", ".join("-".join(each) for each in measured_curves.GAPS)

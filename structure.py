@@ -117,7 +117,10 @@ def read(path: Path, options: argparse.Namespace) -> tuple[pd.DataFrame, str]:
     target = options.target or account.read_meta(path).get("target", "band_gap")
     columns.require_columns(table, ["structure", target], path)
     if not options.fidelities:  # of several levels of theory, each row has some
-        table = table.assign(**{target: columns.target_values(table, target, path)})
+        try:
+            table = table.assign(**{target: columns.target_values(table, target, path)})
+        except columns.MissingNumbersError as error:
+            raise InputError(f"{error} with query.py --drop-missing") from None
     if "split" not in table:
         table = table.assign(split=splitting.split_compositions(table, columns.is_metal(table, target), seed=0))
     return table, target

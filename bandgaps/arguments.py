@@ -26,16 +26,32 @@ def number(above: float, below: float = math.inf, unit: str = "") -> Callable[[s
     """A reader of numbers above and below these limits, in this unit."""
 
     def read(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
+        value = _float(text)
         if not above < value < below:
             limits = f"above {above:g}" + (f" and below {below:g}" if math.isfinite(below) else "")
             raise argparse.ArgumentTypeError(f"{text[:80]!r} is not a number {limits} {unit}".rstrip())
         return value
 
     return read
+
+
+def at_least(least: float, unit: str = "") -> Callable[[str], float]:
+    """A reader of finite numbers that are not below this limit, in this unit."""
+
+    def read(text: str) -> float:
+        value = _float(text)
+        if not least <= value < math.inf:
+            raise argparse.ArgumentTypeError(f"{text[:80]!r} is not a number of {least:g} {unit} or more")
+        return value
+
+    return read
+
+
+def _float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 seed = whole_number(0, LARGEST_SEED)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from bandgaps.errors import InputError
-from bandgaps.files import read_json, replacing_folder, sha256, write_json
+from bandgaps.files import read_json, replacing_folder, restore, sha256, write_json
 
 CARD = "model.json"
 Arrays = Mapping[str, np.ndarray]
@@ -77,6 +77,7 @@ def read_card(folder: Path | str, kind: str) -> dict[str, Any]:
         InputError: there is no model of this kind in the folder.
     """
     folder = Path(folder)
+    restore(folder)
     if not (folder / CARD).is_file():
         raise InputError(f"{folder}: no model there (no {CARD}); train one first, or name another folder")
     card = read_json(folder / CARD)

@@ -14,7 +14,7 @@ def cores() -> int:
     """Cores that this process may use: those it may run on, or fewer where a container's quota allows less time."""
     affinity = getattr(os, "sched_getaffinity", None)
     available = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return max(1, min(available, math.ceil(_quota())))
+    return max(1, math.ceil(min(available, _quota())))
 
 
 def _quota() -> float:

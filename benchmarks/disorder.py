@@ -1,11 +1,11 @@
-"""Which representation of disorder is nearer to the known gaps of held-out alloys.
+"""python -m benchmarks.disorder.
 
-    python -m benchmarks.disorder
+Which representation of disorder is nearer to the known gaps of held-out alloys.
 
 Takes the alloys of data/alloys/bowing.csv that are held out from the bundled model and from what taught it by
 pseudo-labels (`bandgaps.alloy.held_out`), and predicts each in two ways, at the volume of Zen's law: both elements
 share a site, or they lie at random on eight sites; each also less the bowing correction that the other systems give.
-The crystals are those of the sample. Writes disorder.json to data/metrics/multifidelity.
+The crystals are those of the sample. Prints the gaps of every alloy and writes their errors.
 
 The lists of measured gaps that the model was trained with are no use here: of every system in them it, or its teachers,
 have seen some composition.
@@ -13,7 +13,9 @@ have seen some composition.
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,8 +41,18 @@ def scores(known: pd.Series, predicted: np.ndarray, lowered: np.ndarray, system:
     }
 
 
-def main() -> None:
+def parser() -> argparse.ArgumentParser:
+    """What can be asked for."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.disorder", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE", default=OUTPUT, help="where to write (%(default)s)")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Compare, print and write."""
+    options = parser().parse_args(arguments)
     model = model_files.load(bowing.BUNDLED)
     seen = held_out.systems_seen(model)
     curves = [curve for curve in bowing_parameters.curves() if held_out.is_held_out(curve.alloy, seen)]
@@ -66,7 +78,7 @@ def main() -> None:
     columns = {"system": table["system"], "x": table["x"], "known": known, **found}
     print(pd.DataFrame(columns).to_string(index=False, float_format="{:.3f}".format))
     print(result)
-    write_json(result, OUTPUT)
+    write_json(result, options.output)
 
 
 if __name__ == "__main__":

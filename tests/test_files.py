@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from helpers import ROOT
 
 from bandgaps import files
 from bandgaps.errors import InputError, RunError, exit_code
@@ -30,6 +35,91 @@ def test_a_folder_is_replaced_only_when_it_is_whole(tmp_path: Path) -> None:
         raise RuntimeError
     assert [file.name for file in path.iterdir()] == ["new"]
     assert [file.name for file in tmp_path.iterdir()] == ["model"]
+
+
+REPLACE = """
+import os, signal, sys
+from pathlib import Path
+from bandgaps import files
+
+calls = 0
+real = Path.replace
+
+def replace(self, target):
+    global calls
+    calls += 1
+    if calls == int(sys.argv[2]):
+        if sys.argv[3] == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise KeyboardInterrupt
+    return real(self, target)
+
+Path.replace = replace
+with files.replacing_folder(sys.argv[1]) as folder:
+    (folder / "new").write_text("new")
+"""
+
+
+@pytest.mark.parametrize("how", ["interrupt", "kill"])
+@pytest.mark.parametrize("rename", [1, 2])
+def test_a_folder_survives_whatever_interrupts_its_replacement(tmp_path: Path, rename: int, how: str) -> None:
+    path = tmp_path / "model"
+    path.mkdir()
+    (path / "old").write_text("old")
+    command = [sys.executable, "-c", REPLACE, str(path), str(rename), how]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode != 0
+    files.restore(path)
+    assert [file.name for file in path.iterdir()] == ["old"]
+    with files.replacing_folder(path) as folder:
+        (folder / "third").write_text("third")
+    assert [file.name for file in path.iterdir()] == ["third"]
+    assert [file.name for file in tmp_path.iterdir()] == ["model"]
+
+
+KILLED = """
+import os, signal, sys
+from bandgaps import files
+with files.replacing(sys.argv[1]) as temporary:
+    temporary.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_left_is_cleared_and_what_is_in_use_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "figure[1].pdf"
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(path)], cwd=ROOT, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 1
+    with files.replacing(path) as mine:
+        assert len(list(tmp_path.iterdir())) == 1
+        mine.write_text("mine")
+        with files.replacing(path) as other:
+            other.write_text("other")
+        assert path.read_text() == "other"
+    assert path.read_text() == "mine"
+    assert [file.name for file in tmp_path.iterdir()] == ["figure[1].pdf"]
+
+
+def test_what_is_written_is_on_the_disk_before_it_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def noted_sync(handle: int) -> None:
+        events.append("sync")
+        fsync(handle)
+
+    def noted_rename(self: Path, target: Path) -> Path:
+        events.append("rename")
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(Path, "replace", noted_rename)
+    files.write_json([1], tmp_path / "a.json")
+    with files.replacing_folder(tmp_path / "model") as folder:
+        (folder / "member").write_text("weights")
+    assert events == ["sync", "rename", "sync", "sync", "sync", "rename", "sync"]
 
 
 def test_json_comes_back(tmp_path: Path) -> None:
@@ -66,6 +156,15 @@ def test_errors_end_with_a_line_and_a_code(
 
     assert exit_code(fail) == code
     assert capsys.readouterr().err.startswith(line)
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    code = "import sys; from bandgaps.errors import exit_code; sys.exit(exit_code(lambda: print('x' * 10**6)))"
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout and process.stderr
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 141
 
 
 def test_what_is_no_users_fault_keeps_its_traceback() -> None:

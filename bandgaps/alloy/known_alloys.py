@@ -19,7 +19,7 @@ from bandgaps.errors import InputError
 from bandgaps.formulas import System, reduced_formula
 from bandgaps.levels import EXPERIMENT
 from bandgaps.table.account import Step
-from bandgaps.table.columns import energy_column
+from bandgaps.table.columns import ALLOY_ID, energy_column
 from bandgaps.table.measured_gaps import together
 from bandgaps.table.sources import Filters, Source
 
@@ -139,7 +139,7 @@ def rows(table: pd.DataFrame, formulas: pd.Series, gaps: pd.Series) -> pd.DataFr
     found = [known for known in find(table, formulas, gaps) if learnt >= set(known.alloy.names)]
     return pd.DataFrame(
         {
-            "material_id": [f"alloy-{number}" for number in range(len(found))],
+            "material_id": [f"{ALLOY_ID}{number}" for number in range(len(found))],
             "formula": [known.formula for known in found],
             "structure": [known.alloy.shared_site(known.x) for known in found],
             _energy_name(table): [known.energy for known in found],

@@ -68,7 +68,7 @@ def _guessed(known: pd.Series, formulas: pd.Series) -> np.ndarray:
     return np.median([tree.predict(X) for tree in grown.estimators_], axis=0)
 
 
-def with_estimates(table: pd.DataFrame, measured: Collection[Source], filters: Filters) -> pd.DataFrame:
+def with_pseudo_labels(table: pd.DataFrame, measured: Collection[Source], filters: Filters) -> pd.DataFrame:
     """Add what `pseudo_labels` makes of lists of measured gaps, without the formulas that are to be left out.
 
     Raises:

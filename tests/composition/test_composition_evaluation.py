@@ -56,3 +56,22 @@ def test_scores_are_of_test_rows_alone() -> None:
     found = evaluation.score(model, rows)
     assert (found["n"], found["all"]["n"]) == (1, 2)
     assert evaluation.score(model, rows.without(np.array(["KCl"])))["n"] == 0
+
+
+def test_importances_are_those_of_scikit_learn_but_for_the_shuffles() -> None:
+    from sklearn.inspection import permutation_importance
+
+    generator = np.random.default_rng(0)
+    X = generator.random((300, 50))
+    y = 4 * X[:, 30] + 2 * X[:, 7] + X[:, 49]
+    model = forest.new().fit(X[:200], y[:200])
+    X, y = X[200:], y[200:]
+    found = evaluation.importances(model, X, y, [f"feature {k}" for k in range(50)])
+    assert found["feature"].tolist()[:3] == ["feature 30", "feature 7", "feature 49"]
+    assert found["mae_increase"].is_monotonic_decreasing
+    oracle = permutation_importance(model, X, y, scoring="neg_mean_absolute_error", n_repeats=20, random_state=0)
+    for column, increase, std in found.head(3).itertuples(index=False):
+        k = int(column.split()[1])
+        assert increase == pytest.approx(oracle.importances_mean[k], abs=3 * oracle.importances_std[k])
+        assert 0 < std < 4 * oracle.importances_std[k]
+    assert np.abs(found["mae_increase"].iloc[3:]).max() < 0.1 * found["mae_increase"].iloc[2]

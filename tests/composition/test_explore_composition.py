@@ -63,7 +63,7 @@ def test_training_rows_of_the_system_are_the_points(explored: Path) -> None:
 
 
 def test_the_deviation_is_that_of_the_numbers(explored: Path) -> None:
-    results = json.loads((explored / "data" / "metrics" / "alloy-composition.json").read_text())
+    results = json.loads((explored / "data" / "metrics" / "SiGe-composition.json").read_text())
     table = pd.read_csv(explored / "figures" / "SiGe-composition-combined.csv")
     deviation = (table["band_gap"] - table["band_gap_measured"]).abs().mean()
     assert results["combined"]["mean_absolute_deviation"] == pytest.approx(deviation, abs=1e-5)
@@ -72,6 +72,7 @@ def test_the_deviation_is_that_of_the_numbers(explored: Path) -> None:
 def test_a_system_nobody_measured_has_no_measured_curve(explored: Path) -> None:
     result = run_script("explore_composition.py", "--system", "Na-Cl", "--metrics", "other", cwd=explored)
     assert result.returncode == 0, result.stderr
+    assert (explored / "other" / "NaCl-composition.json").exists()
     table = pd.read_csv(explored / "figures" / "NaCl-composition-combined.csv")
     assert table.columns.tolist()[0] == "x_Cl"
     assert table["band_gap_measured"].isna().all()
@@ -97,7 +98,7 @@ def both(explored: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("both")
     shutil.copytree(explored / "data" / "models", folder / "data" / "models")
     save_measured(folder / "data" / "models" / "experiment")
-    result = run_script("explore_composition.py", cwd=folder)
+    result = run_script("explore_composition.py", "--measured-models", "data/models/experiment", cwd=folder)
     assert result.returncode == 0, result.stderr
     assert "1 of the rows it was trained on are measured gaps of Si-Ge" in result.stdout
     return folder
@@ -115,8 +116,8 @@ def test_a_model_of_measured_gaps_is_drawn_beside(both: Path, explored: Path, na
     found = row["band_gap_experiment"], row["band_gap_experiment_std"]
     assert found == pytest.approx((gap[0], std[0]), rel=1e-5)
 
-    results = json.loads((both / "data" / "metrics" / "alloy-composition.json").read_text())
-    alone = json.loads((explored / "data" / "metrics" / "alloy-composition.json").read_text())
+    results = json.loads((both / "data" / "metrics" / "SiGe-composition.json").read_text())
+    alone = json.loads((explored / "data" / "metrics" / "SiGe-composition.json").read_text())
     assert results[name] == alone[name] and results["experiment"][name]["0.51"] == pytest.approx(gap[0])
     deviation = (table["band_gap_experiment"] - table["band_gap_measured"]).abs().mean()
     assert results["experiment"][name]["mean_absolute_deviation"] == pytest.approx(deviation, abs=1e-5)
@@ -127,7 +128,7 @@ def test_a_model_of_measured_gaps_is_drawn_beside(both: Path, explored: Path, na
 def test_without_one_nothing_is_said_of_it(explored: Path) -> None:
     figure = explored / "figures" / "SiGe-composition-combined.pdf"
     assert "experiment" not in words(figure) and rgb(plotting.GREEN) not in colours(figure)
-    assert "experiment" not in json.loads((explored / "data" / "metrics" / "alloy-composition.json").read_text())
+    assert "experiment" not in json.loads((explored / "data" / "metrics" / "SiGe-composition.json").read_text())
 
 
 def test_a_model_of_calculated_gaps_does_not_pass_for_one_of_measured(explored: Path, script: Script) -> None:

@@ -81,11 +81,11 @@ def test_what_is_left_out_does_not_teach_and_later_lists_count() -> None:
     assert arsenides.sum() > 10
     filters = Filters(leave_out=("As",))
     one, other = (
-        pseudo_labels.with_estimates(table(), [source(gaps.where(~arsenides, wrong))], filters)[levels.PSEUDO_LABEL]
+        pseudo_labels.with_pseudo_labels(table(), [source(gaps.where(~arsenides, wrong))], filters)[levels.PSEUDO_LABEL]
         for wrong in (3.0, 9.0)
     )
     assert one.equals(other) and one.notna().any()
-    both = pseudo_labels.with_estimates(table(), [source(gaps * 0), source(gaps)], Filters())
+    both = pseudo_labels.with_pseudo_labels(table(), [source(gaps * 0), source(gaps)], Filters())
     np.testing.assert_array_equal(both[levels.PSEUDO_LABEL], guessed())
 
 
@@ -93,4 +93,4 @@ def test_a_table_without_pbe_gaps_is_refused() -> None:
     rows = pd.DataFrame({"material_id": "row-0", "formula": ["Si"], "band_gap": [1.1]})
     without = table().rename(columns={"band_gap": "gap"})
     with pytest.raises(InputError, match="for --estimate: no column band_gap"):
-        pseudo_labels.with_estimates(without, [Source("file", "list.csv", rows, "", [])], Filters())
+        pseudo_labels.with_pseudo_labels(without, [Source("file", "list.csv", rows, "", [])], Filters())

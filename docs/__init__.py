@@ -1,0 +1,1 @@
+"""The project's pages: templates of Markdown, filled with the numbers that the scripts wrote."""

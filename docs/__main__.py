@@ -1,0 +1,38 @@
+"""Write the pages whose numbers come from JSON files: python -m docs [--check]."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from bandgaps.errors import RunError, exit_code
+from bandgaps.files import replacing
+from docs.pages import PAGES, ROOT, render
+
+
+def main() -> None:
+    """Write the pages, or compare them."""
+    parser = argparse.ArgumentParser(
+        prog="python -m docs",
+        description=f"Write {', '.join(PAGES)} from the templates in docs/ and the JSON files listed in docs/pages.py.",
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 and name the pages that differ")
+    check = parser.parse_args().check
+    pages = {page: render(page) for page in PAGES}
+    changed = [page for page, text in pages.items() if not _stands(page, text)]
+    if check and changed:
+        raise RunError(f"{', '.join(changed)}: not what templates and JSON files give; run `make docs`")
+    for page in changed:
+        with replacing(ROOT / page) as temporary:
+            temporary.write_text(pages[page], encoding="utf-8")
+        print(f"wrote {page}")
+    print(f"{len(pages) - len(changed)} of {len(pages)} pages were up to date")
+
+
+def _stands(page: str, text: str) -> bool:
+    path = ROOT / page
+    return path.exists() and path.read_text(encoding="utf-8") == text
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))
