@@ -121,8 +121,8 @@ multifidelity: | .venv/installed
 	$(RUN) structure.py --data $(SEVERAL) --fidelities pbe gllbsc hse experiment --members 8 --jobs 2 --epochs 42 \
 		--patience 42 --learning-rate 0.003 --cutoff 4.3 --output $(BUNDLED) --figures figures/multifidelity \
 		--metrics data/metrics/multifidelity
-	$(RUN) -m bandgaps.alloy.bowing $(BUNDLED)
-	$(RUN) -m benchmarks.disorder $(SEVERAL) $(MEASURED) $(ALLOYS)
+	$(RUN) -m bandgaps.alloy.bowing $(BUNDLED) --table $(SEVERAL) --measured $(MEASURED) $(KNOWN) $(ALLOYS)
+	$(RUN) -m benchmarks.disorder
 
 # the alloy at the other levels of theory, and at that of experiment as the network has it
 levels: | .venv/installed

@@ -6,6 +6,7 @@ file, so that a damaged or half-copied model is noticed before it predicts anyth
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -48,6 +49,27 @@ def load(folder: Path | str, kind: str) -> tuple[dict[str, Any], dict[str, dict[
     folder = Path(folder)
     card = read_card(folder, kind)
     return card, {Path(name).stem: _arrays(folder / name, digest) for name, digest in card["sha256"].items()}
+
+
+def update(folder: Path | str, kind: str, card: Mapping[str, Any], members: Mapping[str, Arrays]) -> None:
+    """Replace entries of a model's card and groups of its arrays, atomically; all else stays as it is.
+
+    Args:
+        folder: of the model.
+        kind: of the model.
+        card: the entries.
+        members: the groups.
+
+    Raises:
+        InputError: there is no model of this kind in the folder.
+    """
+    content = read_card(folder, kind)
+    with replacing_folder(folder) as temporary:
+        shutil.copytree(folder, temporary, dirs_exist_ok=True)
+        for name, arrays in members.items():
+            np.savez_compressed(temporary / f"{name}.npz", allow_pickle=False, **arrays)
+        checksums = content["sha256"] | {f"{name}.npz": sha256(temporary / f"{name}.npz") for name in members}
+        write_json({**content, "sha256": checksums, **card}, temporary / CARD)
 
 
 def read_card(folder: Path | str, kind: str) -> dict[str, Any]:

@@ -22,7 +22,9 @@ from pymatgen.core import Composition, Element
 
 import benchmarks
 from bandgaps.alloy import bowing
+from bandgaps.alloy.representations import REPRESENTATIONS
 from bandgaps.errors import InputError
+from bandgaps.files import read_json
 from bandgaps.structure import model_files, neighbors, training_set
 from bandgaps.table import records, storage
 from benchmarks import __main__ as command
@@ -278,7 +280,10 @@ def test_what_grows_faster_than_the_table_is_named() -> None:
     assert scale.defects(rows) == ["graphs"]
 
 
-def test_a_list_without_alloys_is_named(tmp_path: Path) -> None:
-    (tmp_path / "list.csv").write_text("formula,band_gap\nGaAs,1.42\n")
-    with pytest.raises(InputError, match=r"list\.csv.*no alloy"):
-        disorder.unseen(model_files.load(bowing.BUNDLED), SAMPLE, [tmp_path / "list.csv"])
+def test_representations_are_compared_on_held_out_alloys(tmp_path: Path) -> None:
+    disorder.main(["--output", str(tmp_path / "disorder.json")])
+    found, said = read_json(tmp_path / "disorder.json"), read_json(ROOT / disorder.OUTPUT)
+    card = read_json(bowing.BUNDLED / "model.json")[bowing.KEY]
+    assert (found["alloys"], found["systems"]) == (card["orderings"]["alloys"], card["orderings"]["systems"])
+    for name in REPRESENTATIONS:
+        assert said[name] == pytest.approx(found[name], abs=0.005)
