@@ -16,7 +16,7 @@ from benchmarks import peer
 from benchmarks.data import Table
 from benchmarks.measure import Entry, speed, timed
 
-ROWS = 8_000
+ROWS = 4_000
 
 
 def run(table: Table, rows: int = ROWS) -> list[Entry]:
