@@ -10,7 +10,7 @@ from unittest import mock
 
 import numpy as np
 
-from bandgaps.structure import ensemble, model_files, neighbors, trainer, training, training_set
+from bandgaps.structure import ensemble, model_files, neighbors, parameters, trainer, training, training_set
 from benchmarks import peer
 from benchmarks.measure import Entry, duration, speed
 
@@ -24,9 +24,8 @@ def run(rows: int = 2_000) -> list[Entry]:
     targets = (gaps - gaps.mean()) / gaps.std()
     built = neighbors.build(records, peer.CUTOFF)
     # as megnet has it: elements embedded by a free table, and the full learning rate from the start
-    free = mock.patch.object(trainer, "_element_properties", lambda elements: np.eye(elements, dtype=np.float32))
-    cold = mock.patch.object(trainer, "WARM_UP", 1)
-    with tempfile.TemporaryDirectory() as temporary, free, cold:
+    free = mock.patch.object(parameters, "element_properties", lambda elements: np.eye(elements, dtype=np.float32))
+    with tempfile.TemporaryDirectory() as temporary, free:
         folder = Path(temporary)
         with peer.megnet(folder, records, targets) as ask:
             ask("graphs")
@@ -58,7 +57,7 @@ def run(rows: int = 2_000) -> list[Entry]:
 def _trainer(model: ensemble.Model, rows: training_set.Rows) -> trainer.Trainer:
     """Training from the weights of a model, with hardly any validation and a learning rate that hardly falls."""
     one = training_set.Rows(rows.graphs.between(0, 1), rows.targets[:1])
-    settings = training.Training(epochs=10_000, batch_size=BATCH_SIZE)
+    settings = training.Training(epochs=10_000, batch_size=BATCH_SIZE, warm_up=1)
     run = trainer.Trainer(rows, one, model.hyperparameters, settings, 0.0, 1.0)
     run.vector.assign(np.concatenate([array.ravel() for array in model.members[0].values()]))
     return run
