@@ -16,7 +16,7 @@ from unittest import mock
 
 import numpy as np
 
-from bandgaps.structure import ensemble, model_files, neighbors, published, training_set
+from bandgaps.structure import ensemble, model_files, neighbors, parameters, published, training_set
 from bandgaps.structure import trainer as one_network
 from benchmarks import peer
 from benchmarks.data import Table
@@ -67,7 +67,7 @@ def run(table: Table, rows: int = ROWS) -> list[Entry]:
 
 def free_embedding() -> AbstractContextManager[Any]:
     """Let training embed elements by a table of free numbers, as megnet does."""
-    return mock.patch.object(one_network, "_element_properties", lambda elements: np.eye(elements, dtype=np.float32))
+    return mock.patch.object(parameters, "element_properties", lambda elements: np.eye(elements, dtype=np.float32))
 
 
 def trainer_of(model: ensemble.Model, rows: training_set.Rows) -> one_network.Trainer:

@@ -1,11 +1,13 @@
-"""Keras on TensorFlow, started without the notes that TensorFlow writes."""
+"""TensorFlow and Keras, started without the notes that TensorFlow writes, on the cores that this process may use."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from bandgaps.structure import threads
 
 
 @contextmanager
@@ -21,12 +23,20 @@ def _no_stderr() -> Iterator[None]:
         os.close(kept)
 
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors and nothing less
 with _no_stderr():
     import keras
-    from keras import ops
+    import tensorflow as tf
 
-TENSORFLOW = keras.backend.backend() == "tensorflow"
 
-__all__ = ["TENSORFLOW", "keras", "ops"]
+def use_threads(within: int, between: int) -> None:
+    """Set the numbers of threads within an operation and between operations, unless TensorFlow has begun its work."""
+    with suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(within)
+        tf.config.threading.set_inter_op_parallelism_threads(between)
+
+
+use_threads(threads.count(), threads.count())
+
+__all__ = ["keras", "tf", "use_threads"]

@@ -1,19 +1,50 @@
-"""What has to be the same for a training to go on from its checkpoints."""
+"""The folder in which a training keeps its checkpoints, so that it can go on after an interruption."""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bandgaps.errors import InputError
+from bandgaps.errors import RunError
 from bandgaps.files import read_json, write_json
 from bandgaps.structure.network import Hyperparameters
-from bandgaps.structure.trainer import Training
+from bandgaps.structure.trainer import CheckpointError, Training
 from bandgaps.structure.training_set import Rows
+
+LOCK = "lock"
+IDENTITY = "training.json"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep a folder of checkpoints to this process; the system releases it when the process ends, however it ends.
+
+    Raises:
+        RunError: another process has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(
+                f"{folder}: another run is training with these checkpoints; wait for its end, or choose another folder"
+            ) from None
+        yield
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder of checkpoints, unless another process has taken it up."""
+    with suppress(RunError), locked(folder):
+        shutil.rmtree(folder)
 
 
 def identity(train: Rows, validation: Rows, settings: Hyperparameters, training: Training) -> dict[str, Any]:
@@ -29,24 +60,40 @@ def identity(train: Rows, validation: Rows, settings: Hyperparameters, training:
             graphs.atom_offsets,
             graphs.mixtures,
         )
-        given = (rows.companion, rows.passes, rows.shrinkage)
+        given = (rows.auxiliary, rows.sampling_weights, rows.strain)
         optional = (np.zeros(0) if array is None else array for array in given)
-        for array in (*arrays, rows.targets, rows.levels, *optional):
+        for array in (*arrays, rows.targets, rows.fidelities, *optional):
             digest.update(np.ascontiguousarray(array).tobytes())
     architecture = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()}
     return {**architecture, **asdict(training), "rows": digest.hexdigest()}
 
 
-def claim(folder: Path, identity: dict[str, Any]) -> None:
-    """Note whose checkpoints these are, or make sure that they are this training's."""
-    path = folder / "training.json"
-    if not path.exists():
-        write_json(identity, path)
-        return
-    found = read_json(path)
+def claim(folder: Path, identity: dict[str, Any], restart: bool = False) -> bool:
+    """Note whose checkpoints these are, or make sure that they are this training's.
+
+    Args:
+        folder: a folder that is `locked`.
+        identity: what tells this training from others.
+        restart: whether to delete what is there.
+
+    Returns:
+        Whether there are checkpoints to go on from.
+
+    Raises:
+        CheckpointError: the checkpoints are those of another training.
+    """
+    if restart:
+        for path in folder.glob("member-*.npz"):
+            path.unlink()
+        (folder / IDENTITY).unlink(missing_ok=True)
+    if not (folder / IDENTITY).exists():
+        write_json(identity, folder / IDENTITY)
+        return False
+    found = read_json(folder / IDENTITY)
     other = [key for key in identity if not isinstance(found, dict) or found.get(key) != identity[key]]
     if other:
-        raise InputError(
+        raise CheckpointError(
             f"{folder}: checkpoints of another training (other {', '.join(other)}); "
-            "go on with the same table and flags, or begin anew with --restart"
+            "go on with the same table and settings, or begin anew"
         )
+    return any(folder.glob("member-*.npz"))

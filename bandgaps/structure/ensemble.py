@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from bandgaps.errors import InputError
+from bandgaps.formulas import composition_keys
 from bandgaps.structure.calibration import Calibration
+from bandgaps.structure.faults import Fault, Faults, refuse
 from bandgaps.structure.graphs import FIRST_MIXTURE, Graphs, merged
 from bandgaps.structure.network import Hyperparameters, occupancies, outputs
 
@@ -21,11 +25,11 @@ class Model:
         hyperparameters: the architecture.
         members: the weights of each member.
         mean: target = mean + std × output of the network, eV.
-        std: eV.
+        std: the factor in it, eV.
         card: what the model was trained on, how, when, under which licence, and how good it is.
         formulas: the formulas it has seen in training or validation, where they are known, shape (rows,).
         lowest: what no target can be below, eV; members that predict less are taken to mean this. None: no limit.
-        calibrations: from the members' spread to sigma, for each level of theory ("" where there is but one).
+        calibrations: from the members' spread to sigma, for each fidelity ("" where there is only one).
         teachers: the formulas of measured gaps that its pseudo-labels were fitted to, where they are known, shape (n,).
     """
 
@@ -64,7 +68,7 @@ class Model:
 
         Args:
             graphs: built with this model's cutoff.
-            fidelity: level of theory to predict at, the model's first by default, for models that know several.
+            fidelity: the fidelity of the predictions, the model's first by default, for models that know several.
 
         Returns:
             Mean over the members and its uncertainty, each of shape (crystals,): the (sample) standard deviation of the
@@ -73,17 +77,33 @@ class Model:
         Raises:
             InputError: another cutoff, an element or a fidelity that the model does not know.
         """
+        mean, spread = self.mean_and_spread(graphs, fidelity)
+        return mean, self.calibration(fidelity).sigma(np.nan_to_num(spread)) if self.calibrations else spread
+
+    def mean_and_spread(self, graphs: Graphs, fidelity: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """As `predict`, but with the standard deviation of the members as it is; NaN for a single member."""
         self._check(graphs)
-        level = np.full(len(graphs), self._fidelity_index(fidelity))
+        index = np.full(len(graphs), self._fidelity_index(fidelity))
         graphs = merged(graphs)
-        values = np.array([outputs(self.hyperparameters, weights, graphs, level) for weights in self.members])
+        values = np.array([outputs(self.hyperparameters, weights, graphs, index) for weights in self.members])
         targets = np.maximum(self.mean + self.std * values, -np.inf if self.lowest is None else self.lowest)
         spread = targets.std(axis=0, ddof=1) if len(targets) > 1 else np.full(len(graphs), np.nan)
-        calibrated = bool(self.calibrations)
-        return targets.mean(axis=0), self.calibration(fidelity).sigma(np.nan_to_num(spread)) if calibrated else spread
+        return targets.mean(axis=0), spread
+
+    def has_seen(self, formulas: Iterable[str]) -> np.ndarray:
+        """Which compositions the model was trained or stopped on, however they are spelled; shape (formulas,).
+
+        Raises:
+            ValueError: a formula cannot be read.
+        """
+        return np.isin(composition_keys(formulas), self._seen)
+
+    @cached_property
+    def _seen(self) -> np.ndarray:
+        return composition_keys([] if self.formulas is None else self.formulas.tolist())
 
     def calibration(self, fidelity: str | None = None) -> Calibration:
-        """From the spread of the members to sigma, and to intervals of 95 %, at a level of theory (default: the first).
+        """From the spread of the members to sigma, and to intervals of 95 %, for a fidelity (default: the first).
 
         Raises:
             InputError: a fidelity that the model does not know.
@@ -103,21 +123,26 @@ class Model:
         known = self.hyperparameters.fidelities
         if fidelity is None or (known and fidelity in known):
             return known.index(fidelity) if fidelity else 0
-        what = f"it knows {', '.join(known)}" if known else "it knows only one level of theory; leave --fidelity out"
-        raise InputError(f"--fidelity {fidelity}: not known to this model; {what}")
+        what = f"it knows {', '.join(known)}" if known else "it knows only one, which needs no name"
+        raise InputError(f"fidelity {fidelity}: not known to this model; {what}")
 
 
 def check_elements(graphs: Graphs, settings: Hyperparameters) -> None:
     """Raise InputError if the element embedding has no row for some atom."""
+    refuse(unknown_elements(graphs, settings))
+
+
+def unknown_elements(graphs: Graphs, settings: Hyperparameters) -> Faults:
+    """The crystals with an element for which the element embedding has no row."""
     known = np.arange(FIRST_MIXTURE) < settings.elements
     known[0] = False
     known = np.concatenate([known, ~graphs.mixtures[:, ~known].any(axis=1)])
-    unknown = np.flatnonzero(~known[graphs.atomic_numbers])
-    if unknown.size:
-        row = int(np.searchsorted(graphs.atom_offsets, unknown[0], side="right")) - 1
-        parts = occupancies(graphs.atomic_numbers[unknown[:1]], graphs.mixtures)[0]
-        number = np.flatnonzero((parts > 0) & ~known[:FIRST_MIXTURE])[0]
-        raise InputError(
-            f"structure {row}: element {number} is not known to the model, which has "
-            f"elements 1 to {settings.elements - 1}; leave this structure out"
-        )
+    atoms = np.flatnonzero(~known[graphs.atomic_numbers])
+    rows, first = np.unique(np.searchsorted(graphs.atom_offsets, atoms, side="right") - 1, return_index=True)
+    parts = occupancies(graphs.atomic_numbers[atoms[first]], graphs.mixtures)
+    numbers = np.argmax((parts > 0) & ~known[:FIRST_MIXTURE], axis=1)
+    what = f"is not known to the model, which has elements 1 to {settings.elements - 1}; leave this structure out"
+    return {
+        row: Fault("an element that the model does not know", f"element {number} {what}")
+        for row, number in zip(rows.tolist(), numbers.tolist(), strict=True)
+    }

@@ -1,17 +1,19 @@
-"""How good a structure model is on rows of a table, at every level of theory that both know."""
+"""How good a structure model is on rows of a table, for every fidelity that both know."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bandgaps import metrics
+from bandgaps.formulas import composition_keys
 from bandgaps.levels import LEVELS
 from bandgaps.structure import calibration
+from bandgaps.structure.calibration import Calibration
 from bandgaps.structure.ensemble import Model
 from bandgaps.structure.graphs import Graphs
 from bandgaps.structure.training_set import known_values
@@ -19,26 +21,51 @@ from bandgaps.structure.training_set import known_values
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model says of rows whose gap is known, at one level of theory; eV, shape (rows,)."""
+    """What a model says of rows whose gap is known, of one fidelity.
+
+    Attributes:
+        actual: the gap in the table, eV, shape (rows,).
+        predicted: the mean of the members, eV, shape (rows,).
+        spread: the standard deviation of the members, eV, shape (rows,); NaN where there is only one.
+        calibration: from the spread to sigma; None if there is none.
+        lowest: what the model cannot go below, eV.
+        metal: which rows are metals, shape (rows,).
+        seen: whether the model was trained or stopped on the composition, shape (rows,).
+        composition: key of the composition, shape (rows,).
+        guess: mean of the training gaps of this fidelity, eV; NaN if it is not known.
+    """
 
     actual: np.ndarray
     predicted: np.ndarray
-    std: np.ndarray
-    wide: float  # an interval of ± wide × std shall hold 95 % of the rows with a predicted gap
-    lowest: float  # what the model cannot go below, eV
+    spread: np.ndarray
+    calibration: Calibration | None
+    lowest: float
     metal: np.ndarray
-    seen: np.ndarray  # whether the model was trained or stopped on the formula
+    seen: np.ndarray
+    composition: np.ndarray
+    guess: float = float("nan")
+
+    @property
+    def std(self) -> np.ndarray:
+        """The uncertainty of each prediction, eV, shape (rows,)."""
+        return self.calibration.sigma(np.nan_to_num(self.spread)) if self.calibration else self.spread
 
     @property
     def with_gap(self) -> np.ndarray:
         """In which rows the model sees a gap, shape (rows,)."""
         return self.predicted > self.lowest
 
+    def where(self, part: np.ndarray) -> Predictions:
+        """The same of some rows, a mask of shape (rows,)."""
+        arrays = ("actual", "predicted", "spread", "metal", "seen", "composition")
+        return replace(self, **{name: getattr(self, name)[part] for name in arrays})
+
     def scores(self) -> dict[str, Any]:
-        """Errors on the rows with a gap and on all, on formulas never seen, and the share of rows held by sigma (eV).
+        """Errors on the rows with a gap and on all, on compositions never seen, and the share of rows held by sigma.
 
         Sigma is meant for rows in which the model sees a gap. Where all members see a metal they are mostly right to
-        the last digit, so that an interval of any width holds too many of these.
+        the last digit, so that an interval of any width holds too many of these. In shares, each composition counts
+        once. All errors are in eV.
         """
         everything = np.ones(len(self.actual), dtype=bool)
         result: dict[str, Any] = dict(self._errors(everything))
@@ -46,9 +73,11 @@ class Predictions:
             result["unseen"] = self._errors(~self.seen)
         if np.isfinite(self.std).all() and len(self.actual):
             result["predicted-non-metals"] = {"n": int(self.with_gap.sum())}
-            for share, k in (("within_68", 1.0), ("within_95", self.wide)):
-                for name, part in {**self._parts(everything), "predicted-non-metals": self.with_gap}.items():
-                    result[name][share] = self._covered(part, k)
+            for name, part in {**self._parts(everything), "predicted-non-metals": self.with_gap}.items():
+                result[name] |= self._coverage(part)
+        if np.isfinite(self.guess) and len(self.actual):
+            result["mean_guess"] = self.guess
+            result["mean_guess_mae"] = float(np.mean(np.abs(self.actual - self.guess)))
         return result
 
     def _errors(self, part: np.ndarray) -> dict[str, dict[str, float]]:
@@ -64,16 +93,20 @@ class Predictions:
     def _parts(self, part: np.ndarray) -> dict[str, np.ndarray]:
         return {"non-metals": part & ~self.metal, "all": part}
 
-    def _covered(self, part: np.ndarray, k: float) -> float:
-        held = metrics.coverage(self.actual[part], self.predicted[part], self.std[part], np.array([k]))
-        return float(held[0]) if part.any() else float("nan")
+    def _coverage(self, part: np.ndarray) -> dict[str, float]:
+        """The shares of rows that both intervals hold, and the number of compositions."""
+        error, composition = np.abs(self.predicted - self.actual)[part], self.composition[part]
+        wide = (self.calibration or Calibration()).wide
+        held = {"within_68": error <= self.std[part], "within_95": error <= wide * self.std[part]}
+        shares = {name: calibration.coverage(each, composition) for name, each in held.items()}
+        return {"compositions": len(np.unique(composition)), **shares}
 
 
-def levels(model: Model, table: pd.DataFrame, target: str, fidelity: str | None) -> dict[str | None, str]:
-    """The column of the table for each level of theory that can be scored.
+def fidelity_columns(model: Model, table: pd.DataFrame, target: str, fidelity: str | None) -> dict[str | None, str]:
+    """The column of the table for each fidelity that can be scored.
 
-    A model of one level is scored on the target; one of several on every column of theirs that the table has, or at
-    `fidelity` alone, on its column if there is one, else on the target.
+    A model of one fidelity is scored on the target; one of several on every column of theirs that the table has, or on
+    `fidelity` alone, by its column if there is one, else by the target.
     """
     if fidelity:
         column = LEVELS.get(fidelity, target)
@@ -87,23 +120,31 @@ def levels(model: Model, table: pd.DataFrame, target: str, fidelity: str | None)
 def predictions(
     model: Model, table: pd.DataFrame, graphs: Graphs, columns: Mapping[str | None, str]
 ) -> dict[str | None, Predictions]:
-    """What the model says of each row of the table whose gap is known, at each level of theory.
+    """What the model says of each row of the table whose gap is known, for each fidelity.
 
     Args:
-        model: of structures.
-        table: its columns `formula` and those of `columns`.
-        graphs: of the same rows.
-        columns: as `levels` gives them.
+        model: a model of structures.
+        table: rows with a formula and these columns.
+        graphs: the crystals of the same rows.
+        columns: as `fidelity_columns` gives them.
     """
-    formula = table["formula"].to_numpy(dtype=str)
-    seen = np.zeros(len(table), dtype=bool) if model.formulas is None else np.isin(formula, model.formulas)
+    composition, seen = composition_keys(table["formula"]), model.has_seen(table["formula"])
+    means = model.card.get("trained_on", {}).get("means", {})
     found = {}
-    for level, column in columns.items():
+    for fidelity, column in columns.items():
         rows, _, actual = known_values(table, [column])
-        predicted, std = model.predict(graphs.select(rows), level)
-        metal = _metals(table, column, rows, actual)
-        wide, lowest = model.calibration(level).wide, -np.inf if model.lowest is None else model.lowest
-        found[level] = Predictions(actual, predicted, std, wide, lowest, metal, seen[rows])
+        predicted, spread = model.mean_and_spread(graphs.select(rows), fidelity)
+        found[fidelity] = Predictions(
+            actual,
+            predicted,
+            spread,
+            model.calibration(fidelity) if model.calibrations else None,
+            -np.inf if model.lowest is None else model.lowest,
+            _metals(table, column, rows, actual),
+            seen[rows],
+            composition[rows],
+            means.get(fidelity or column, float("nan")),
+        )
     return found
 
 
@@ -113,22 +154,36 @@ def _metals(table: pd.DataFrame, column: str, rows: np.ndarray, actual: np.ndarr
     return actual == 0 if by_gap else table["band_gap"].to_numpy(dtype=float)[rows] == 0
 
 
-def calibrated(
-    model: Model, table: pd.DataFrame, graphs: Graphs, columns: Mapping[str | None, str]
-) -> dict[str, calibration.Calibration]:
-    """How to widen the members' spread at each level of theory, from rows that they were not fitted to.
-
-    Only rows in which the model sees a gap count (see `Predictions.scores`). Levels with too few rows get the
-    calibration of all rows together; where even those are too few there is none.
-    """
-    errors = {
-        level or "": ((each.predicted - each.actual)[each.with_gap], np.nan_to_num(each.std)[each.with_gap])
-        for level, each in predictions(model, table, graphs, columns).items()
-    }
-    together = tuple(np.concatenate(parts) for parts in zip(*errors.values(), strict=True))
-    if len(together[0]) < calibration.FEWEST:
-        return {}
+def errors(found: Mapping[str | None, Predictions], columns: Mapping[str | None, str]) -> dict[str, float]:
+    """Mean absolute error of each fidelity, eV; by column where there is only one."""
     return {
-        level: calibration.fit(*(pair if len(pair[0]) >= calibration.FEWEST else together))
-        for level, pair in errors.items()
+        fidelity or columns[fidelity]: float(np.mean(np.abs(each.predicted - each.actual)))
+        for fidelity, each in found.items()
+        if len(each.actual)
     }
+
+
+def calibrations(found: Mapping[str | None, Predictions]) -> dict[str, Calibration]:
+    """How to widen the members' spread for each fidelity, from rows that they were not fitted to.
+
+    Only rows in which the model sees a gap count (see `Predictions.scores`). A fidelity with too few of them takes
+    those of all fidelities together. Where these are too few, all rows count; where even those are, there is no
+    calibration.
+    """
+    gap_only = {fidelity: each.where(each.with_gap) for fidelity, each in found.items()}
+    result = {}
+    for fidelity in found:
+        name = f" of {fidelity}" if fidelity else ""
+        choices = {
+            f"rows{name} in which the model sees a gap": [gap_only[fidelity]],
+            "rows of all fidelities in which the model sees a gap": list(gap_only.values()),
+            "all rows, for the model sees a gap in too few": list(found.values()),
+        }
+        for rows, chosen in choices.items():
+            composition = np.concatenate([each.composition for each in chosen])
+            if len(np.unique(composition)) >= calibration.FEWEST:
+                error = np.concatenate([each.predicted - each.actual for each in chosen])
+                spread = np.nan_to_num(np.concatenate([each.spread for each in chosen]))
+                result[fidelity or ""] = calibration.fit(error, spread, composition, rows)
+                break
+    return result

@@ -7,7 +7,6 @@ that several elements share is one node, of a mixture, which counts as a further
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -15,11 +14,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bandgaps.elements import SYMBOLS
+from bandgaps.structure import threads
 
 SAME_DISTANCE = 2e-5  # Å; bonds whose lengths differ by less are alike, for relaxed positions have that much noise
 FIRST_MIXTURE = len(SYMBOLS) + 1  # mixtures of elements are numbered on from the elements
 BONDS_A_PART = 200_000
-THREADS = os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ def merged(graphs: Graphs) -> Graphs:
 
     bounds = np.searchsorted(graphs.bond_offsets, np.arange(0, graphs.bond_offsets[-1], BONDS_A_PART)).tolist()
     bounds = sorted({0, *bounds, len(graphs)}) if len(graphs) else [0, 0]
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(threads.count()) as pool:
         columns = zip(*pool.map(run, bounds[:-1], bounds[1:]), strict=True)
     atoms, atom_copies, atom_counts, distances, first, second, bond_copies, bond_counts = map(np.concatenate, columns)
     offsets = offsets_of(atom_counts), offsets_of(bond_counts)

@@ -10,6 +10,7 @@ import numpy as np
 
 from bandgaps import model_folders
 from bandgaps.errors import InputError
+from bandgaps.files import restore, write_json
 from bandgaps.structure import published
 from bandgaps.structure.calibration import Calibration
 from bandgaps.structure.ensemble import Model
@@ -24,8 +25,6 @@ def save(model: Model, folder: Path | str) -> None:
     The formulas it has seen, and those of its teachers, go to `training.npz`. Weights that half precision can hold take
     half the room.
     """
-    own = {"kind": KIND, "hyperparameters": asdict(model.hyperparameters), "mean": model.mean, "std": model.std}
-    own |= {"lowest": model.lowest, "calibrations": {name: asdict(each) for name, each in model.calibrations.items()}}
     groups = {
         f"member-{number}": {name: _compact(array) for name, array in weights.items()}
         for number, weights in enumerate(model.members)
@@ -33,7 +32,24 @@ def save(model: Model, folder: Path | str) -> None:
     taught = {"formula": model.formulas, "teachers": model.teachers}
     if model.formulas is not None:
         groups["training"] = {name: array.astype(bytes) for name, array in taught.items() if array is not None}
-    model_folders.save(folder, {**own, **model.card}, groups)
+    model_folders.save(folder, _content(model), groups)
+
+
+def save_card(model: Model, folder: Path | str) -> None:
+    """Write the card of a model that is in a folder, and leave its arrays as they are.
+
+    Raises:
+        InputError: there is no model of ours in the folder.
+    """
+    content = model_folders.read_card(folder, KIND)
+    write_json({**content, **_content(model)}, Path(folder) / model_folders.CARD)
+
+
+def _content(model: Model) -> dict[str, Any]:
+    """What `model.json` holds, but for checksums."""
+    own = {"kind": KIND, "hyperparameters": asdict(model.hyperparameters), "mean": model.mean, "std": model.std}
+    own |= {"lowest": model.lowest, "calibrations": {name: asdict(each) for name, each in model.calibrations.items()}}
+    return {**own, **model.card}
 
 
 def _compact(array: np.ndarray) -> np.ndarray:
@@ -43,22 +59,23 @@ def _compact(array: np.ndarray) -> np.ndarray:
     return half if np.array_equal(half, array) else array
 
 
-def load(path_or_name: Path | str, downloads: Path | str = published.FOLDER, url: str = published.URL) -> Model:
+def load(path_or_name: Path | str, downloads: Path | str = published.FOLDER, url: str | None = None) -> Model:
     """Load a model.
 
     Args:
         path_or_name: a folder written by `save`; a published `.hdf5` with its `.hdf5.json` beside it; a folder of
             such, which is an ensemble; or the name of a published model, which is downloaded once into `downloads`.
         downloads: where published models are kept.
-        url: where the archive of published models is.
+        url: where the archive of published models is; by default where their authors keep it.
 
     Raises:
         InputError: nothing is there, or files are missing, damaged, or do not belong together.
         RunError: a published model could not be downloaded.
     """
     path = Path(path_or_name)
+    restore(path)
     if not path.exists() and str(path_or_name) in published.MODELS:
-        path = published.fetch(str(path_or_name), downloads, url)
+        path = published.fetch(str(path_or_name), downloads, url or published.URL)
     if path.is_file():
         return from_published([path])
     if (path / model_folders.CARD).is_file():

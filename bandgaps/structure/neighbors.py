@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bandgaps.elements import SYMBOLS
-from bandgaps.errors import InputError
-from bandgaps.structure.graphs import FIRST_MIXTURE, THREADS, Graphs, offsets_of
+from bandgaps.structure import threads
+from bandgaps.structure.faults import Fault, Faults, refuse
+from bandgaps.structure.graphs import FIRST_MIXTURE, Graphs, offsets_of
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 SAME_POSITION = 1e-8  # Å; an atom is no neighbour of itself, but its periodic images are
 FLAT = 1e-6  # Å; no lattice is that thin
+FAR = 100.0  # Å; the lattice constant of what takes the place of a structure with a fault
 FULL = 2e-3  # occupancies that add up to 1 within this do so but for rounding, as in 0.333 + 0.666
 CRYSTALS_A_PART = 500  # of a thread's work
 _NUMBERS = {**{symbol: number for number, symbol in enumerate(SYMBOLS, start=1)}, "D": 1, "T": 1}
@@ -34,14 +36,31 @@ def build(structures: Sequence[Crystal], cutoff: float, names: Sequence[str] | N
     Args:
         structures: structures, or the dictionaries of such, as tables on disk have them, which is faster.
         cutoff: Å.
-        names: what to call each structure in an error; its formula where there are none.
+        names: what to call each structure in an error; its row and formula where there are none.
 
     Raises:
         InputError: the occupancies of a site do not add up to 1, an atom has no neighbour within the cutoff, or a
             dictionary is not that of a structure.
     """
+    graphs, faults = build_all(structures, cutoff)
+    refuse(faults, names)
+    return graphs
+
+
+def build_all(structures: Sequence[Crystal], cutoff: float) -> tuple[Graphs, Faults]:
+    """Find all bonds of all structures that can be graphs.
+
+    Args:
+        structures: as `build` takes them.
+        cutoff: Å.
+
+    Returns:
+        The graphs, and what is wrong with some structures. Graphs of these are not to be used.
+    """
     mixtures: Mixtures = {}
-    return all_bonds(crystals_in_parts(structures, names, mixtures), mixtures, cutoff, names)
+    faults: Faults = {}
+    graphs = all_bonds(crystals_in_parts(structures, mixtures, faults), mixtures, cutoff)
+    return graphs, {**isolated(graphs), **faults}
 
 
 @dataclass(frozen=True)
@@ -53,44 +72,64 @@ class Crystals:
     lattices: np.ndarray  # Å, vectors as rows, (crystals, 3, 3)
     periodic: np.ndarray  # along each lattice vector, (crystals, 3)
     offsets: np.ndarray  # of atoms, (crystals + 1,)
-    before: int  # crystals in the parts before this one
 
 
-def crystals_in_parts(
-    structures: Sequence[Crystal], names: Sequence[str] | None, mixtures: Mixtures
-) -> Iterator[Crystals]:
-    """What structures are made of, so many at a time; of none, one empty part. New mixtures join `mixtures`."""
+def crystals_in_parts(structures: Sequence[Crystal], mixtures: Mixtures, faults: Faults) -> Iterator[Crystals]:
+    """What structures are made of, so many at a time; of none, one empty part.
+
+    New mixtures join `mixtures`, structures that cannot be read join `faults`. One atom far from all others takes the
+    place of such a structure.
+    """
     for start in range(0, max(len(structures), 1), CRYSTALS_A_PART):
-        yield _crystals(structures[start : start + CRYSTALS_A_PART], start, names, mixtures)
+        yield _crystals(structures[start : start + CRYSTALS_A_PART], start, mixtures, faults)
 
 
-def _crystals(structures: Sequence[Crystal], before: int, names: Sequence[str] | None, mixtures: Mixtures) -> Crystals:
+def _crystals(structures: Sequence[Crystal], before: int, mixtures: Mixtures, faults: Faults) -> Crystals:
     lattices, periodic, numbers, positions = np.zeros((len(structures), 3, 3)), [], [], []
     for row, structure in enumerate(structures):
         try:
-            if isinstance(structure, Mapping):
-                parts = _of_record(structure, mixtures)
-            else:
-                parts = _of_structure(structure, mixtures)
-            lattices[row], axes, elements, coordinates = parts
-            positions.append(np.array(coordinates, dtype=np.float64).reshape(len(elements), 3))
-            if not elements or not np.isfinite(lattices[row]).all() or not np.isfinite(positions[-1]).all():
-                raise ValueError("no atoms, or a coordinate that is not a number")
-        except InputError as error:
-            raise InputError(f"{_name(before + row, names)}: {error}") from None
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            name = _name(before + row, names)
-            raise InputError(f"{name}: not a pymatgen Structure ({error!r}); leave it out") from None
+            lattices[row], axes, elements, coordinates = _parts(structure, mixtures)
+        except _UnreadableError as error:
+            faults[before + row] = error.fault
+            lattices[row], axes, elements, coordinates = FAR * np.eye(3), (True,) * 3, [1], np.zeros((1, 3))
         periodic.append(axes)
         numbers.append(np.array(elements, dtype=np.int32))
+        positions.append(coordinates)
+    for row in np.flatnonzero(~(np.abs(_heights(_turned(lattices))) > FLAT).all(axis=1)).tolist():
+        faults[before + row] = Fault("a flat lattice", "a lattice without volume; leave this structure out")
+        lattices[row] = FAR * np.eye(3)
     return Crystals(
         np.concatenate([np.zeros(0, np.int32), *numbers]),
         np.concatenate([np.zeros((0, 3)), *positions]),
         lattices,
         np.array(periodic, dtype=bool).reshape(-1, 3),
         offsets_of([len(elements) for elements in numbers]),
-        before,
     )
+
+
+class _UnreadableError(Exception):
+    """A structure has a fault."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
+def _parts(structure: Crystal, mixtures: Mixtures) -> tuple[np.ndarray, Any, list[int], np.ndarray]:
+    """Lattice vectors, axes that repeat, atomic numbers and fractional coordinates."""
+    try:
+        if isinstance(structure, Mapping):
+            matrix, axes, elements, coordinates = _of_record(structure, mixtures)
+        else:
+            matrix, axes, elements, coordinates = _of_structure(structure, mixtures)
+        lattice = np.array(matrix, dtype=np.float64).reshape(3, 3)
+        positions = np.array(coordinates, dtype=np.float64).reshape(len(elements), 3)
+        if not elements or not np.isfinite(lattice).all() or not np.isfinite(positions).all():
+            raise ValueError("no atoms, or a coordinate that is not a number")
+        return lattice, axes, elements, positions
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        message = f"not a pymatgen Structure ({error!r}); leave it out"
+        raise _UnreadableError(Fault("no readable structure", message)) from None
 
 
 def _of_record(record: Mapping[str, Any], mixtures: Mixtures) -> tuple[Any, Any, list[int], Any]:
@@ -127,18 +166,16 @@ def _number(species: Iterable[tuple[int, float]], mixtures: Mixtures) -> int:
     total = sum(parts.values())
     if not abs(total - 1) <= FULL or min(parts.values()) < 0:
         what = ", ".join(f"{SYMBOLS[number - 1]}:{part:g}" for number, part in parts.items())
-        raise InputError(
-            f"the occupancies of a site ({what}) do not add up to 1, and the model knows no vacancies; "
-            "give a structure without them"
-        )
+        message = f"the occupancies of a site ({what}) do not add up to 1, and the model knows no vacancies; "
+        raise _UnreadableError(Fault("vacancies", message + "give a structure without them"))
     mixture = tuple((number, round(parts[number] / total, 9)) for number in sorted(parts) if parts[number] > 0)
     return mixture[0][0] if len(mixture) == 1 else mixtures.setdefault(mixture, FIRST_MIXTURE + len(mixtures))
 
 
-def all_bonds(parts: Iterable[Crystals], mixtures: Mixtures, cutoff: float, names: Sequence[str] | None) -> Graphs:
+def all_bonds(parts: Iterable[Crystals], mixtures: Mixtures, cutoff: float) -> Graphs:
     """The graphs of all parts; threads find the bonds of some while others are still taken to pieces."""
-    with ThreadPoolExecutor(THREADS) as pool:
-        built = list(pool.map(lambda part: _bonds(part, float(cutoff), names), parts))
+    with ThreadPoolExecutor(threads.count()) as pool:
+        built = list(pool.map(lambda part: _bonds(part, float(cutoff)), parts))
 
     def joined(name: str) -> np.ndarray:
         return np.concatenate([getattr(graphs, name) for graphs in built])
@@ -146,6 +183,25 @@ def all_bonds(parts: Iterable[Crystals], mixtures: Mixtures, cutoff: float, name
     atoms, bonds = offsets_of(joined("atom_counts")), offsets_of(joined("bond_counts"))
     numbers, distances, first, second = map(joined, ("atomic_numbers", "distances", "first", "second"))
     return whole(float(cutoff), numbers, distances, first, second, atoms, bonds, mixture_table(mixtures))
+
+
+def isolated(graphs: Graphs) -> Faults:
+    """The crystals with an atom that has no neighbour, by row."""
+    begins = np.ones(len(graphs.first), dtype=bool)  # whether a bond is the first of its atom
+    begins[1:] = graphs.first[1:] != graphs.first[:-1]
+    begins[graphs.bond_offsets[:-1][graphs.bond_counts > 0]] = True
+    bonded = np.diff(np.searchsorted(np.flatnonzero(begins), graphs.bond_offsets))
+    return {row: _isolated(graphs, row) for row in np.flatnonzero(bonded < graphs.atom_counts).tolist()}
+
+
+def _isolated(graphs: Graphs, row: int) -> Fault:
+    crystal = graphs.between(row, row + 1)
+    atom = int(np.setdiff1d(np.arange(len(crystal.atomic_numbers)), crystal.first)[0])
+    counts = Counter(map(_symbol, crystal.atomic_numbers))
+    reason = f"an atom that has no neighbour within {graphs.cutoff:g} Å"
+    message = f"atom {atom} ({_symbol(crystal.atomic_numbers[atom])}) has no neighbour within {graphs.cutoff:g} Å; "
+    contents = " ".join(f"{symbol}{count}" for symbol, count in counts.items())
+    return Fault(reason, message + "leave this structure out or use a larger cutoff", contents)
 
 
 def mixture_table(mixtures: Mixtures) -> np.ndarray:
@@ -157,22 +213,13 @@ def mixture_table(mixtures: Mixtures) -> np.ndarray:
     return table
 
 
-def _bonds(crystals: Crystals, cutoff: float, names: Sequence[str] | None) -> Graphs:
+def _bonds(crystals: Crystals, cutoff: float) -> Graphs:
     from bandgaps.structure.kernels import search
 
     atoms = crystals.offsets
     index = np.int16 if np.diff(atoms).max(initial=0) < np.iinfo(np.int16).max else np.int32
-    crystal = _triangles(crystals, names), crystals.periodic, crystals.positions, atoms
+    crystal = _triangles(crystals.lattices), crystals.periodic, crystals.positions, atoms
     counts, distances, first, second = search(*crystal, cutoff, SAME_POSITION, np.zeros(0, index))
-    lonely = np.flatnonzero(counts == 0)
-    if lonely.size:
-        row = int(np.searchsorted(atoms, lonely[0], side="right")) - 1
-        numbers = crystals.atomic_numbers[atoms[row] : atoms[row + 1]]
-        atom = int(lonely[0] - atoms[row])
-        raise InputError(
-            f"{_name(crystals.before + row, names, numbers)}: atom {atom} ({_symbol(numbers[atom])}) has no "
-            f"neighbour within {cutoff:g} Å; leave this structure out or use a larger cutoff"
-        )
     return whole(
         cutoff, crystals.atomic_numbers, distances, first, second, atoms, offsets_of(counts)[atoms], mixture_table({})
     )
@@ -194,26 +241,20 @@ def whole(
     return Graphs(cutoff, atomic_numbers, distances, first, second, atom_offsets, bond_offsets, *copies, mixtures)
 
 
-def _triangles(crystals: Crystals, names: Sequence[str] | None) -> np.ndarray:
+def _triangles(lattices: np.ndarray) -> np.ndarray:
     """Lattice vectors as columns, turned so that they are upper triangles with a positive diagonal, Å."""
-    _, triangles = np.linalg.qr(np.swapaxes(crystals.lattices, 1, 2))
-    heights = np.diagonal(triangles, axis1=1, axis2=2)
-    flat = np.flatnonzero(~(np.abs(heights) > FLAT).all(axis=1))
-    if flat.size:
-        raise InputError(
-            f"{_name(crystals.before + flat[0], names)}: a lattice without volume; leave this structure out"
-        )
-    return np.ascontiguousarray(triangles * np.sign(heights)[:, :, None])
+    triangles = _turned(lattices)
+    return np.ascontiguousarray(triangles * np.sign(_heights(triangles))[:, :, None])
 
 
-def _name(row: int, names: Sequence[str] | None, atomic_numbers: np.ndarray | None = None) -> str:
-    """What to call a structure in an error."""
-    if names is not None:
-        return names[row]
-    if atomic_numbers is None:
-        return f"structure {row}"
-    counts = Counter(map(_symbol, atomic_numbers))
-    return f"structure {row} ({' '.join(f'{symbol}{count}' for symbol, count in counts.items())})"
+def _turned(lattices: np.ndarray) -> np.ndarray:
+    """Lattice vectors as columns of upper triangles, Å."""
+    return np.linalg.qr(np.swapaxes(lattices, 1, 2))[1]
+
+
+def _heights(triangles: np.ndarray) -> np.ndarray:
+    """How far each lattice vector rises above those before it, with a sign, Å, shape (crystals, 3)."""
+    return np.diagonal(triangles, axis1=1, axis2=2)
 
 
 def _symbol(number: int) -> str:

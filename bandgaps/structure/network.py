@@ -1,4 +1,4 @@
-"""MEGNet, a graph network for crystals, in Keras 3.
+"""MEGNet, a graph network for crystals, in TensorFlow.
 
 Chen et al., Chem. Mater. 31, 3564 (2019); with several fidelities Chen et al., Nat. Comput. Sci. 1, 46 (2021).
 """
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bandgaps.structure.backend import TENSORFLOW, keras, ops
+from bandgaps.structure.backend import tf
 from bandgaps.structure.graphs import FIRST_MIXTURE, Graphs
 
 LOG_2 = np.float32(np.log(2))
@@ -29,15 +29,16 @@ class Hyperparameters:
     Attributes:
         cutoff: atoms closer than this share a bond, Å.
         gaussians: number of Gaussians that a distance is expanded in, with centres from 0 to `last_center` Å.
-        width: of each Gaussian, Å.
+        last_center: centre of the last Gaussian, Å.
+        width: width of each Gaussian, Å.
         blocks: number of MEGNet blocks.
-        units: widths n1, n2, n3 of the paper: hidden layers, what blocks pass on, Set2Set.
-        set2set_steps: passes of Set2Set.
-        elements: rows of the element embedding; atomic numbers run up to one less.
-        embedding: its columns.
-        fidelities: names of the levels of theory between which the state input tells; none: the state starts as zeros.
-        probability: whether the last layer ends in a sigmoid (classifiers) or is linear.
-        properties: numbers that the last layer gives for each crystal; the first is the one that the model is for.
+        units: widths n1, n2, n3 of the paper: of hidden layers, of what blocks pass on, and of Set2Set.
+        set2set_steps: number of steps that Set2Set takes.
+        elements: number of rows of the element embedding; atomic numbers run up to one less.
+        embedding: number of columns of the element embedding.
+        fidelities: names of the fidelities, which the state input tells apart; with none, the state starts as zeros.
+        probability: whether the last layer ends in a sigmoid, as in classifiers, or is linear.
+        properties: how many numbers the last layer gives for each crystal. The first is the one that the model is for.
     """
 
     cutoff: float = 4.0
@@ -98,7 +99,7 @@ class Batch(NamedTuple):
 
 
 def batch_of(graphs: Graphs, fidelity: np.ndarray | None = None) -> Batch:
-    """One batch of all crystals; `fidelity` is the index of each crystal's level of theory, shape (crystals,)."""
+    """One batch of all crystals; `fidelity` is the index of each crystal's fidelity, shape (crystals,)."""
     shift = np.repeat(graphs.atom_offsets[:-1], graphs.bond_counts).astype(np.int32)
     distances, length = np.unique(graphs.distances, return_inverse=True)
     numbers, kind = np.unique(graphs.atomic_numbers, return_inverse=True)
@@ -124,34 +125,16 @@ def occupancies(numbers: np.ndarray, mixtures: np.ndarray) -> np.ndarray:
     return parts
 
 
+@tf.custom_gradient
 def softplus2(x: Any) -> Any:
     """The activation of MEGNet: softplus, shifted so that 0 stays 0."""
-    if not TENSORFLOW:
-        return ops.softplus(x) - LOG_2
-    import tensorflow as tf
-
-    @tf.custom_gradient
-    def activation(x: Any) -> Any:  # TensorFlow's own softplus takes twice as long, its gradient does not
-        y = tf.maximum(tf.math.log(0.5 + 0.5 * tf.exp(tf.minimum(x, 60.0))), x - LOG_2)
-        return y, lambda dy: tf.raw_ops.SoftplusGrad(gradients=dy, features=x)
-
-    return activation(x)
-
-
-def _sum_of(x: Any, segments: Any, count: Any) -> Any:
-    """The sum of each segment's rows; segments ascend, and none is empty."""
-    if not TENSORFLOW:
-        return ops.segment_sum(x, segments, num_segments=count, sorted=True)
-    import tensorflow as tf
-
-    return tf.math.segment_sum(x, segments)  # six times as fast as what takes them in any order
+    # TensorFlow's own softplus takes twice as long, its gradient does not.
+    y = tf.maximum(tf.math.log(0.5 + 0.5 * tf.exp(tf.minimum(x, 60.0))), x - LOG_2)
+    return y, lambda dy: tf.raw_ops.SoftplusGrad(gradients=dy, features=x)
 
 
 def _spread(x: Any, segments: Any) -> Any:
     """Each segment's row of x to all its members; segments ascend, and none is empty."""
-    if not TENSORFLOW:
-        return ops.take(x, segments, axis=0)
-    import tensorflow as tf
 
     @tf.custom_gradient
     def gather(x: Any) -> Any:
@@ -162,40 +145,37 @@ def _spread(x: Any, segments: Any) -> Any:
 
 def forward(weights: Weights, batch: Batch, settings: Hyperparameters) -> Any:
     """The network's outputs for each crystal (standardised properties), shape (crystals, properties)."""
-    crystals, atoms = ops.shape(batch.fidelity)[0], ops.shape(batch.kind)[0]
-    crystal_of_bond = ops.take(batch.crystal, batch.first, axis=0)
-    bonds_of_atom = _sum_of(batch.bond_copies, batch.first, atoms)
+    crystals = tf.shape(batch.fidelity)[0]
+    crystal_of_bond = tf.gather(batch.crystal, batch.first)
+    bonds_of_atom = tf.math.segment_sum(batch.bond_copies, batch.first)
     in_atom = (batch.bond_copies / _spread(bonds_of_atom, batch.first))[:, None]
-    atom_share, bond_share = batch.atom_copies, batch.atom_copies * bonds_of_atom
-    in_crystal = _shares(atom_share, batch.crystal, crystals)
-    bonds_in_crystal = _shares(bond_share, batch.crystal, crystals)
+    in_crystal = _shares(batch.atom_copies, batch.crystal)
+    bonds_in_crystal = _shares(batch.atom_copies * bonds_of_atom, batch.crystal)
     copies_of_bond = _spread(batch.atom_copies, batch.first) * batch.bond_copies
 
     centers = np.linspace(0, settings.last_center, settings.gaussians, dtype=np.float32)
     elements = min(settings.elements, FIRST_MIXTURE)
-    atom = ops.matmul(batch.occupancies[:, :elements], weights["element_embedding"][:elements])
-    length = ops.exp(-(((batch.distances[:, None] - centers) / np.float32(settings.width)) ** 2))
-    if settings.fidelities:
-        state = ops.take(weights["fidelity_embedding"], batch.fidelity, axis=0)
-    else:
-        state = ops.zeros((crystals, 2))
+    atom = tf.matmul(batch.occupancies[:, :elements], weights["element_embedding"][:elements])
+    length = tf.exp(-(((batch.distances[:, None] - centers) / np.float32(settings.width)) ** 2))
+    several = bool(settings.fidelities)
+    state = tf.gather(weights["fidelity_embedding"], batch.fidelity) if several else tf.zeros((crystals, 2))
 
     atom, length, state = (
         _layers(weights, f"input/{part}", x) for part, x in zip(PARTS, (atom, length, state), strict=True)
     )
-    atom, bond = ops.take(atom, batch.kind, axis=0), ops.take(length, batch.length, axis=0)
+    atom, bond = tf.gather(atom, batch.kind), tf.gather(length, batch.length)
     for block in range(settings.blocks):
         name = f"block{block}"
         v, e, u = atom, bond, state
         if block > 0:
             v, e, u = (_layers(weights, f"{name}/{part}/ff", x) for part, x in zip(PARTS, (v, e, u), strict=True))
         e = _bond_update(weights, f"{name}/bond/phi", v, e, u, batch)
-        mean_bond = _sum_of(e * in_atom, batch.first, atoms)
+        mean_bond = tf.math.segment_sum(e * in_atom, batch.first)
         u_of_atom = _spread(u, batch.crystal)
-        v = _layers(weights, f"{name}/atom/phi", ops.concatenate([mean_bond, v, u_of_atom], -1), linear_end=True)
-        mean_bond = _sum_of(mean_bond * bonds_in_crystal, batch.crystal, crystals)
-        mean_atom = _sum_of(v * in_crystal, batch.crystal, crystals)
-        u = _layers(weights, f"{name}/state/phi", ops.concatenate([mean_bond, mean_atom, u], -1), linear_end=True)
+        v = _layers(weights, f"{name}/atom/phi", tf.concat([mean_bond, v, u_of_atom], -1), linear_end=True)
+        mean_bond = tf.math.segment_sum(mean_bond * bonds_in_crystal, batch.crystal)
+        mean_atom = tf.math.segment_sum(v * in_crystal, batch.crystal)
+        u = _layers(weights, f"{name}/state/phi", tf.concat([mean_bond, mean_atom, u], -1), linear_end=True)
         atom, bond, state = atom + v, bond + e, state + u
 
     steps = settings.set2set_steps
@@ -204,15 +184,15 @@ def forward(weights: Weights, batch: Batch, settings: Hyperparameters) -> Any:
         _set2set(weights, "set2set/bond", bond, copies_of_bond, crystal_of_bond, crystals, steps),
         state,
     ]
-    output = _layers(weights, "readout", ops.concatenate(readout, -1), linear_end=True)
-    return ops.sigmoid(output) if settings.probability else output
+    output = _layers(weights, "readout", tf.concat(readout, -1), linear_end=True)
+    return tf.sigmoid(output) if settings.probability else output
 
 
 def _layers(weights: Weights, name: str, x: Any, linear_end: bool = False, start: int = 0) -> Any:
     """Dense layers `name`/0, 1, …, each but perhaps the last with its activation."""
     depth = start
     while f"{name}/{depth}/kernel" in weights:
-        x = ops.matmul(x, weights[f"{name}/{depth}/kernel"]) + weights[f"{name}/{depth}/bias"]
+        x = tf.matmul(x, weights[f"{name}/{depth}/kernel"]) + weights[f"{name}/{depth}/bias"]
         depth += 1
         if not linear_end or f"{name}/{depth}/kernel" in weights:
             x = softplus2(x)
@@ -221,17 +201,17 @@ def _layers(weights: Weights, name: str, x: Any, linear_end: bool = False, start
 
 def _bond_update(weights: Weights, name: str, v: Any, e: Any, u: Any, batch: Batch) -> Any:
     """phi_e of [v_i, v_j, e_ij, u]; its first layer is a sum over the four, so atoms are multiplied, then gathered."""
-    of_first, of_second, of_bond, of_state = ops.split(weights[f"{name}/0/kernel"], 4)
-    shared = ops.matmul(u, of_state) + weights[f"{name}/0/bias"]
-    first = ops.matmul(v, of_first) + _spread(shared, batch.crystal)
-    second = ops.matmul(v, of_second)
-    hidden = _spread(first, batch.first) + ops.take(second, batch.second, axis=0) + ops.matmul(e, of_bond)
+    of_first, of_second, of_bond, of_state = tf.split(weights[f"{name}/0/kernel"], 4)
+    shared = tf.matmul(u, of_state) + weights[f"{name}/0/bias"]
+    first = tf.matmul(v, of_first) + _spread(shared, batch.crystal)
+    second = tf.matmul(v, of_second)
+    hidden = _spread(first, batch.first) + tf.gather(second, batch.second) + tf.matmul(e, of_bond)
     return _layers(weights, name, softplus2(hidden), linear_end=True, start=1)
 
 
-def _shares(copies: Any, segments: Any, count: Any) -> Any:
+def _shares(copies: Any, segments: Any) -> Any:
     """The part that each row has in its segment, shape (rows, 1): what turns sums into means."""
-    total = _sum_of(copies, segments, count)
+    total = tf.math.segment_sum(copies, segments)
     return (copies / _spread(total, segments))[:, None]
 
 
@@ -243,27 +223,25 @@ def _set2set(weights: Weights, name: str, x: Any, copies: Any, segments: Any, co
     """
 
     def gate(z: Any) -> Any:
-        return ops.clip(0.2 * z + 0.5, 0.0, 1.0)
+        return tf.clip_by_value(0.2 * z + 0.5, 0.0, 1.0)
 
-    memory = ops.matmul(x, weights[f"{name}/memory/kernel"]) + weights[f"{name}/memory/bias"]
+    memory = tf.matmul(x, weights[f"{name}/memory/kernel"]) + weights[f"{name}/memory/bias"]
     kernel, bias = weights[f"{name}/recurrent/kernel"], weights[f"{name}/recurrent/bias"]
-    query = ops.zeros((count, kernel.shape[0]))
+    query = tf.zeros((count, kernel.shape[0]))
     for _ in range(steps):
-        enter, _forget, cell, leave = ops.split(ops.matmul(query, kernel) + bias, 4, axis=-1)
-        hidden = gate(leave) * ops.tanh(gate(enter) * ops.tanh(cell))
-        energy = ops.sum(memory * _spread(hidden, segments), -1)
-        highest = ops.segment_max(ops.stop_gradient(energy), segments, num_segments=count)
-        attention = copies * ops.exp(energy - ops.take(highest, segments, axis=0))
-        total = _sum_of(attention, segments, count)
-        weighted = _sum_of(memory * attention[:, None], segments, count)
-        query = ops.concatenate([hidden, weighted / total[:, None]], -1)
+        enter, _forget, cell, leave = tf.split(tf.matmul(query, kernel) + bias, 4, axis=-1)
+        hidden = gate(leave) * tf.tanh(gate(enter) * tf.tanh(cell))
+        energy = tf.reduce_sum(memory * _spread(hidden, segments), -1)
+        highest = tf.math.segment_max(tf.stop_gradient(energy), segments)
+        attention = copies * tf.exp(energy - tf.gather(highest, segments))
+        total = tf.math.segment_sum(attention, segments)
+        weighted = tf.math.segment_sum(memory * attention[:, None], segments)
+        query = tf.concat([hidden, weighted / total[:, None]], -1)
     return query
 
 
 def signature() -> Batch:
     """What a batch looks like to TensorFlow, so that one trace serves batches of every size."""
-    import tensorflow as tf
-
     whole, real = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)
     parts = tf.TensorSpec([None, FIRST_MIXTURE], tf.float32)
     return Batch(parts, whole, real, whole, real, whole, real, whole, whole, whole)
@@ -271,14 +249,10 @@ def signature() -> Batch:
 
 @lru_cache(maxsize=8)
 def _compiled(settings: Hyperparameters) -> Callable[[Weights, Batch], Any]:
-    """`forward` for one architecture, compiled where the backend is TensorFlow."""
+    """`forward` for one architecture, compiled."""
 
     def run(weights: Weights, batch: Batch) -> Any:
         return forward(weights, batch, settings)
-
-    if keras.backend.backend() != "tensorflow":
-        return run
-    import tensorflow as tf
 
     weights = {name: tf.TensorSpec(shape, tf.float32) for name, shape in settings.weight_shapes().items()}
     return tf.function(run, input_signature=[weights, signature()], autograph=False)
@@ -287,10 +261,10 @@ def _compiled(settings: Hyperparameters) -> Callable[[Weights, Batch], Any]:
 def outputs(settings: Hyperparameters, weights: Weights, graphs: Graphs, fidelity: np.ndarray) -> np.ndarray:
     """The standardised target for all crystals, each at its fidelity, shape (crystals,)."""
     run = _compiled(settings)
-    tensors = {name: ops.convert_to_tensor(array) for name, array in weights.items()}
+    tensors = {name: tf.constant(array, tf.float32) for name, array in weights.items()}
     values, start = [np.zeros(0)], 0
     for part in graphs.batches(BONDS_A_BATCH):
         batch = batch_of(part, fidelity[start : start + len(part)])
-        values.append(ops.convert_to_numpy(run(tensors, batch))[:, 0].astype(float))
+        values.append(run(tensors, batch).numpy()[:, 0].astype(float))
         start += len(part)
     return np.concatenate(values)

@@ -12,7 +12,7 @@ class Clock:
 
     def __init__(self, epochs: int) -> None:
         self.remaining, self.done, self.start = epochs, -1, time.monotonic()
-        self.told = self.start
+        self.last_printed = self.start
 
     def tick(self) -> None:
         """One more epoch is done."""
@@ -27,9 +27,9 @@ class Clock:
     def due(self) -> bool:
         """Whether a line of progress is due, which it is once in a while however short epochs are."""
         now = time.monotonic()
-        if now - self.told < LINE_EVERY:
+        if now - self.last_printed < LINE_EVERY:
             return False
-        self.told = now
+        self.last_printed = now
         return True
 
     def left(self) -> str:

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -13,15 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from bandgaps.errors import InputError
-from bandgaps.structure import backend, ensemble
-from bandgaps.structure.checkpoints import claim, identity
+from bandgaps.structure import backend, ensemble, threads
+from bandgaps.structure.checkpoints import claim, identity, locked
 from bandgaps.structure.ensemble import Model
 from bandgaps.structure.network import Hyperparameters
 from bandgaps.structure.progress import Clock
 from bandgaps.structure.trainer import History, Trainer, Training
 from bandgaps.structure.training_set import Rows
-
-SMALL = 2_000  # numbers; arrays of more are kept in half precision
 
 
 def fit(
@@ -34,6 +33,7 @@ def fit(
     report: Callable[[str], None] = print,
     devices: int | None = None,
     jobs: int = 1,
+    restart: bool = False,
 ) -> tuple[Model, History]:
     """Train an ensemble; of each member the weights with the lowest validation error are kept.
 
@@ -44,39 +44,41 @@ def fit(
         training: how to train.
         members: how many networks; they differ in initial weights and in the order of rows.
         checkpoints: folder that keeps the state after each epoch; a later call with the same arguments goes on from
-            there and ends as if it had not been interrupted.
+            there and ends as if it had not been interrupted. One run at a time can use it.
         report: takes a line of progress an epoch, but at most one in a few seconds.
         devices: how many GPUs, or else logical CPUs, share each batch; by default all GPUs there are.
         jobs: how many processes share the members; where it is more than one they print their progress themselves.
+        restart: whether to begin anew, whatever checkpoints there are.
 
     Raises:
         InputError: no rows, an element the model has no embedding for, checkpoints of another training, or fewer
             devices than asked for.
-        RunError: the loss is no longer a number.
+        RunError: the loss is no longer a number, or another run uses the folder of the checkpoints.
     """
     for name, rows in (("training", train), ("validation", validation)):
         if not len(rows.graphs):
             raise InputError(f"no {name} rows; use a larger table")
         ensemble.check_elements(rows.graphs, settings)
     mean, std = float(train.targets.mean()), float(train.targets.std()) or 1.0
-    if train.companion is not None:
+    if train.auxiliary is not None:
         settings = replace(settings, properties=2)
     folder = Path(checkpoints) if checkpoints is not None else None
-    if folder:
-        claim(folder, identity(train, validation, settings, training))
     whole = _Task(train, validation, settings, training, mean, std, tuple(range(members)), members, folder, devices)
-    results = whole.run(report) if jobs == 1 else _in_processes(whole, jobs)
+    with locked(folder) if folder else nullcontext():
+        if folder and claim(folder, identity(train, validation, settings, training), restart):
+            report(f"going on with the interrupted training in {folder}")
+        results = whole.run(report) if jobs == 1 else _in_processes(whole, jobs)
     history = [row for _, each in results for row in each]
-    kept = [{name: _rounded(array) for name, array in weights.items()} for weights, _ in results]
+    kept = [{name: _rounded(array, training) for name, array in weights.items()} for weights, _ in results]
     return Model(settings, kept, mean, std, lowest=training.lowest), history
 
 
-def _rounded(array: np.ndarray) -> np.ndarray:
+def _rounded(array: np.ndarray, training: Training) -> np.ndarray:
     """Kernels to half precision, which halves the model's folder and moves its gaps by less than 0.005 eV.
 
     Embeddings and biases, which are small and on which much depends, stay as they are.
     """
-    return array.astype(np.float16).astype(np.float32) if array.size > SMALL else array
+    return array.astype(np.float16).astype(np.float32) if array.size > training.rounded_from else array
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ class _Task:
         while not trainer.finished:
             _end_with_parent()
             trainer.run_epoch()
+            _end_with_parent()
             if checkpoint:
                 trainer.store(checkpoint)
             clock.tick()
@@ -123,8 +126,7 @@ class _Task:
 def _in_processes(whole: _Task, jobs: int) -> list[tuple[dict[str, np.ndarray], History]]:
     """The same as `whole.run`, shared by processes; on a CPU one network a core is quicker than one on all cores."""
     shares = [replace(whole, members=whole.members[k::jobs]) for k in range(min(jobs, len(whole.members)))]
-    threads = max(1, (os.cpu_count() or 1) // len(shares))
-    with ProcessPoolExecutor(len(shares), get_context("spawn"), _begin_process, (threads,)) as pool:
+    with ProcessPoolExecutor(len(shares), get_context("spawn"), _begin_process, (len(shares),)) as pool:
         tasks = list(pool.map(_run_and_print, shares))
     results = {
         number: result
@@ -134,14 +136,11 @@ def _in_processes(whole: _Task, jobs: int) -> list[tuple[dict[str, np.ndarray], 
     return [results[member] for member in whole.members]
 
 
-def _begin_process(threads: int) -> None:
+def _begin_process(processes: int) -> None:
     """Let an interruption end a process without a word, and leave the other cores to the other processes."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if backend.TENSORFLOW:
-        import tensorflow as tf
-
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
+    threads.share(processes)
+    backend.use_threads(threads.count(), 1)
 
 
 def _run_and_print(task: _Task) -> list[tuple[dict[str, np.ndarray], History]]:
@@ -153,7 +152,7 @@ def _print_now(line: str) -> None:
 
 
 def _end_with_parent() -> None:
-    """Stop a process whose parent was killed: the next run of the same command would work on the same checkpoints."""
+    """Stop a process whose parent was killed, for then the checkpoints are free for another run."""
     parent = parent_process()
     if parent is not None and not parent.is_alive():
         os._exit(1)

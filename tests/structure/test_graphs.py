@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import time
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,12 @@ from pymatgen.optimization.neighbors import find_points_in_spheres
 
 from bandgaps.elements import SYMBOLS
 from bandgaps.errors import InputError
-from bandgaps.structure import graph_cache, graphs, neighbors
+from bandgaps.structure import faults, graph_cache, graphs, kernels, neighbors
 from bandgaps.structure.graphs import Graphs
 from bandgaps.table import storage
 
 CUTOFF = 4.0
+ROUNDING = 1e-5  # Å, of lengths in single precision
 
 
 def diamond(element: str = "Si", a: float = 5.431) -> Structure:
@@ -47,18 +50,27 @@ def bonds_by_hand(structure: Structure, cutoff: float) -> list[tuple[int, int, f
     return sorted(found)
 
 
+Bond = tuple[int, int, float]  # first atom, second atom, length in Å
+
+
+def bonds_of(built: Graphs) -> list[Bond]:
+    return sorted(zip(built.first.tolist(), built.second.tolist(), built.distances.tolist(), strict=True))
+
+
+def assert_same_bonds(found: list[Bond], expected: list[Bond], cutoff: float) -> None:
+    """The same bonds, but for those as long as the cutoff, where rounding decides."""
+    inside, reference = (
+        sorted((i, j, d) for i, j, d in bonds if d < cutoff - 2 * ROUNDING) for bonds in (found, expected)
+    )
+    assert [bond[:2] for bond in inside] == [bond[:2] for bond in reference]
+    np.testing.assert_allclose([bond[2] for bond in inside], [bond[2] for bond in reference], atol=ROUNDING)
+    assert all(d <= cutoff + ROUNDING for *_, d in found)
+
+
 @given(structures())
 def test_bonds_are_all_pairs_within_the_cutoff(structure: Structure) -> None:
     built = neighbors.build([structure], CUTOFF)
-    found = sorted(zip(built.first.tolist(), built.second.tolist(), built.distances.tolist(), strict=True))
-    expected = bonds_by_hand(structure, CUTOFF)
-    if any(abs(d - CUTOFF) < 1e-6 for *_, d in expected):
-        return  # on the sphere itself rounding decides
-    assert len(found) == len(expected)
-    for i in range(len(structure)):
-        for j in range(len(structure)):
-            ours = sorted(d for a, b, d in found if (a, b) == (i, j))
-            np.testing.assert_allclose(ours, sorted(d for a, b, d in expected if (a, b) == (i, j)), atol=1e-5)
+    assert_same_bonds(bonds_of(built), bonds_by_hand(structure, CUTOFF), CUTOFF)
     assert (np.diff(built.first) >= 0).all()
 
 
@@ -99,15 +111,13 @@ def assert_bonds_of_pymatgen(structure: Structure, cutoff: float) -> None:
         tol=neighbors.SAME_POSITION,
     )
     real = (first != second) | (distances > neighbors.SAME_POSITION)
-    first, second, distances = first[real], second[real], distances[real]
-    if (np.abs(distances - cutoff) < 1e-6).any() or len(np.unique(first)) < len(structure):
-        return  # on the sphere itself rounding decides
-    order = np.lexsort((distances, second, first))
-    built = neighbors.build([structure], cutoff)
-    ours = np.lexsort((built.distances, built.second, built.first))
-    np.testing.assert_array_equal(built.first[ours], first[order])
-    np.testing.assert_array_equal(built.second[ours], second[order])
-    np.testing.assert_allclose(built.distances[ours], distances[order], atol=1e-6)
+    expected = sorted(zip(first[real].tolist(), second[real].tolist(), distances[real].tolist(), strict=True))
+    built, faults = neighbors.build_all([structure], cutoff)
+    assert_same_bonds(bonds_of(built), expected, cutoff)
+    alone = set(range(len(structure))) - set(built.first.tolist())
+    assert list(faults) == [0] * bool(alone)
+    if alone:
+        assert faults[0].message.startswith(f"atom {min(alone)} (")
 
 
 @given(odd_cells())
@@ -158,7 +168,7 @@ def test_threads_find_the_bonds_of_all_crystals(monkeypatch: pytest.MonkeyPatch)
     fewer = graphs.merged(built)
     monkeypatch.setattr(neighbors, "CRYSTALS_A_PART", 7)
     monkeypatch.setattr(graphs, "BONDS_A_PART", 900)
-    monkeypatch.setattr(graphs, "THREADS", 3)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2})
     assert_same(neighbors.build(crystals, cutoff), built)
     assert_same(graphs.merged(built), fewer)
 
@@ -200,6 +210,26 @@ def test_a_vacancy_is_named() -> None:
     for crystal in (half, half.as_dict()):
         with pytest.raises(InputError, match=r"^half\.cif: the occupancies of a site \(Si:0\.5, Ge:0\.25\) do not add"):
             neighbors.build([diamond(), crystal], CUTOFF, ["whole.cif", "half.cif"])
+
+
+def test_structures_with_a_fault_leave_the_others_as_they_are() -> None:
+    lonely = Structure(Lattice.cubic(9), ["Xe"], [[0, 0, 0]])
+    vacancy = Structure(Lattice.cubic(2.5), [Composition({"Si": 0.5})], [[0, 0, 0]])
+    flat = {**diamond().as_dict(), "lattice": {"matrix": [[1, 0, 0], [2, 0, 0], [0, 0, 1]]}}
+    crystals: list[Any] = [lonely, diamond(), {"sites": 3}, vacancy, diamond("Ge"), flat, lonely]
+    built, found = neighbors.build_all(crystals, CUTOFF)
+    assert_same(built.select(np.array([1, 4])), neighbors.build([diamond(), diamond("Ge")], CUTOFF))
+    assert faults.counts(found) == {
+        "a flat lattice": 1,
+        "an atom that has no neighbour within 4 Å": 2,
+        "no readable structure": 1,
+        "vacancies": 1,
+    }
+    lines = faults.summary(found, [f"row {row}" for row in range(7)])
+    assert len(lines) == 4
+    assert lines[1].startswith(
+        "left out 2 with an atom that has no neighbour within 4 Å; the first is row 0: atom 0 (Xe)"
+    )
 
 
 def test_no_structures_make_empty_graphs() -> None:
@@ -244,6 +274,51 @@ def test_another_crystal_or_cutoff_has_another_cache(tmp_path: Path) -> None:
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     assert len(graph_cache.cached([diamond()], CUTOFF, tmp_path / "file")) == 1
+
+
+def test_faults_are_told_from_a_cache_too(tmp_path: Path) -> None:
+    crystals: list[Any] = [diamond(), Structure(Lattice.cubic(9), ["Xe"], [[0, 0, 0]]), {"sites": 3}]
+    (built, found), (again, same) = (graph_cache.cached_all(crystals, CUTOFF, tmp_path) for _ in range(2))
+    assert len(list(tmp_path.glob("*.npz"))) == 1
+    assert_same(again, built)
+    assert found == same == neighbors.build_all(crystals, CUTOFF)[1]
+    assert sorted(found) == [1, 2]
+    with pytest.raises(InputError, match=r"^b: atom 0 \(Xe\)"):
+        graph_cache.cached(crystals, CUTOFF, tmp_path, ["a", "b", "c"])
+
+
+def test_graphs_of_other_code_are_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph_cache.cached([diamond()], CUTOFF, tmp_path)
+    graph_cache.cached([diamond()], CUTOFF, tmp_path)
+    assert len(list(tmp_path.glob("*.npz"))) == 1
+    other = tmp_path / "kernels.py"
+    other.write_bytes(Path(kernels.__file__).read_bytes() + b"# changed\n")
+    monkeypatch.setattr(graph_cache, "_BUILDERS", [Path(neighbors.__file__), other])
+    graph_cache.cached([diamond()], CUTOFF, tmp_path)
+    assert len(list(tmp_path.glob("*.npz"))) == 2
+
+
+def test_caches_that_nobody_uses_are_removed(tmp_path: Path) -> None:
+    def build(number: int) -> Path:
+        before = set(tmp_path.glob("*.npz"))
+        graph_cache.cached([diamond(a=5 + number / 100)], CUTOFF, tmp_path)
+        (new,) = set(tmp_path.glob("*.npz")) - before
+        return new
+
+    def age(path: Path, days: float) -> None:
+        os.utime(path, (time.time() - days * 86400,) * 2)
+
+    used, old, recent = (build(number) for number in range(3))
+    (tmp_path / "mine.npz").write_bytes(b"not a cache of graphs")
+    for path, days in ((used, 31), (old, 31), (recent, 29)):
+        age(path, days)
+    graph_cache.cached([diamond(a=5)], CUTOFF, tmp_path)  # read, and so used today
+    new = build(3)
+    assert set(tmp_path.glob("*.npz")) == {used, recent, new, tmp_path / "mine.npz"}
+    later = {build(number) for number in range(4, 4 + graph_cache.KEPT - 1)}
+    assert set(tmp_path.glob("graphs-*.npz")) <= {used, new, *later}
+    assert len(list(tmp_path.glob("graphs-*.npz"))) == graph_cache.KEPT
+    assert (tmp_path / "mine.npz").exists()
 
 
 # --------------------------------------------------------------------------------------------------- shared sites

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from pymatgen.core import Lattice, Structure
 
 import structure
 from bandgaps.errors import InputError
-from bandgaps.structure import model_files, neighbors, training_set
+from bandgaps.structure import calibration, model_files, neighbors, training_set
 from bandgaps.table import cleaning, columns, splitting, storage
 
 FLAGS = ["--data", "table.json.gz", "--epochs", "6", "--patience", "6", "--members", "2", "--batch-size", "16"]
@@ -53,9 +54,16 @@ def test_a_trained_model_is_scored_on_the_test_rows(trained: Path) -> None:
     test = rows[rows["split"] == "test"]
     model = model_files.load(trained / "data/models/megnet-band_gap")
     assert len(model.members) == 2
-    assert model.card["trained_on"]["rows"] == (rows["split"] == "train").sum()
+    learnt = rows["band_gap"][rows["split"] == "train"]
+    about = model.card["trained_on"]
+    assert (about["rows"], about["gaps"], about["pseudo_labels"]) == (len(learnt), {"band_gap": len(learnt)}, 0)
+    assert about["means"] == {"band_gap": pytest.approx(learnt.mean())}
     assert model.formulas is not None
-    assert set(model.formulas) == set(rows["formula"][rows["split"] != "test"])
+    assert set(model.formulas) == set(rows["formula"][rows["split"].isin(["train", "validation"])])
+    validation = rows[rows["split"] == "validation"]
+    gaps, _ = model.predict(neighbors.build(list(validation["structure"]), 4.0))
+    error = np.abs(gaps - validation["band_gap"].to_numpy()).mean()
+    assert model.card["validation_mae"] == {"band_gap": pytest.approx(error, abs=1e-4)}
     predicted, std = model.predict(neighbors.build(list(test["structure"]), 4.0))
 
     error = predicted - test["band_gap"].to_numpy()
@@ -164,6 +172,89 @@ def test_structure_files_that_cannot_be_used_are_named(trained: Path, tmp_path: 
             run(tmp_path, "--weights", model, "--predict", name)
 
 
+def test_files_that_cannot_be_used_do_not_keep_others_from_being_predicted(
+    trained: Path, tmp_path: Path, script: Script
+) -> None:
+    Structure(Lattice.cubic(2.7), ["Si"], [[0, 0, 0]]).to(str(tmp_path / "si.cif"))
+    Structure(Lattice.cubic(9), ["Xe"], [[0, 0, 0]]).to(str(tmp_path / "alone.cif"))
+    Structure(Lattice.cubic(2.9), ["Og"], [[0, 0, 0]]).to(str(tmp_path / "heavy.cif"))
+    Structure(Lattice.cubic(2.9), ["Ge"], [[0, 0, 0]]).to(str(tmp_path / "ge.cif"))
+    (tmp_path / "text.cif").write_text("no crystal")
+    model = trained / "data/models/megnet-band_gap"
+    files = ["text.cif", "si.cif", "alone.cif", "ge.cif", "heavy.cif"]
+    result = script("structure.py", "--weights", model, "--predict", *files)
+    assert [line.split()[:2] for line in result.stdout.splitlines()[1:]] == [["si.cif", "Si"], ["ge.cif", "Ge"]]
+    errors = result.stderr.splitlines()
+    assert [line.split(": ")[:2] for line in errors] == [
+        ["error", f"{name}.cif"] for name in ("text", "alone", "heavy")
+    ]
+    assert "element 118 is not known to the model" in errors[2]
+    assert_failed(result, 2, "heavy.cif")
+
+
+def test_rows_that_cannot_be_predicted_are_left_out_of_the_score(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = storage.read(trained / "table.json.gz").drop(columns="split").iloc[:20]
+    alone, heavy = (Structure(Lattice.cubic(a), [e], [[0, 0, 0]]) for a, e in ((9, "Xe"), (2.9, "Og")))
+    for row, formula, crystal in ((20, "Xe", alone), (21, "Xe", alone), (22, "Og", heavy)):
+        rows.loc[row] = {**rows.iloc[0], "formula": formula, "structure": crystal}
+    storage.write(rows.sort_index(ascending=False), tmp_path / "other.json.gz")
+    storage.write(rows.iloc[:20], tmp_path / "good.json.gz")
+    model = trained / "data/models/megnet-band_gap"
+    for name in ("good", "other"):
+        run(tmp_path, "--weights", model, "--evaluate", f"{name}.json.gz")
+    good, other = (json.loads((tmp_path / f"data/metrics/structure-{n}.json").read_text()) for n in ("good", "other"))
+    alone_ones, unknown = "an atom that has no neighbour within 4 Å", "an element that the model does not know"
+    assert other["left_out"] == {alone_ones: 2, unknown: 1}
+    assert "left_out" not in good
+    assert other["all"] == pytest.approx(good["all"], rel=1e-4)
+    told = capsys.readouterr().out
+    assert f"left out 2 with {alone_ones}; the first is other.json.gz: row 21 (Xe): atom 0 (Xe) has" in told
+    assert f"left out 1 with {unknown}; the first is other.json.gz: row 22 (Og): element 118" in told
+
+    storage.write(rows.loc[[20, 21]], tmp_path / "none.json.gz")
+    with pytest.raises(InputError, match=r"none\.json\.gz: none of the 2 rows"):
+        run(tmp_path, "--weights", model, "--evaluate", "none.json.gz")
+
+
+def test_formulas_that_cannot_be_read_are_named(table: Path, tmp_path: Path) -> None:
+    rows = storage.read(table)
+    rows.loc[7, "formula"] = "Qq2"
+    storage.write(rows, tmp_path / "table.json.gz")
+    with pytest.raises(InputError, match=r"table\.json\.gz: row 7: column formula has 'Qq2'"):
+        run(tmp_path, "--data", "table.json.gz")
+
+
+def test_two_runs_do_not_share_their_checkpoints(trained: Path, tmp_path: Path, script: Script) -> None:
+    (tmp_path / "table.json.gz").write_bytes((trained / "table.json.gz").read_bytes())
+    flags = [*FLAGS[:2], "--epochs", "2000", "--patience", "2000", "--members", "1"]
+    checkpoint = tmp_path / "data/models/megnet-band_gap.checkpoints/member-0.npz"
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "structure.py"), *flags],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        while not checkpoint.exists():
+            assert process.poll() is None, process.communicate()[1]
+            time.sleep(0.01)
+        for more in ([], ["--restart"]):
+            second = script("structure.py", *flags, *more)
+            assert_failed(second, 1, "megnet-band_gap.checkpoints", "another run is training")
+        before = len(np.load(checkpoint)["history"])
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.communicate()
+    after = len(np.load(checkpoint)["history"])
+    assert 1 <= before <= after
+    with pytest.raises(InputError, match=r"other epochs"):  # the folder is free, and what was learnt is still there
+        run(tmp_path, *FLAGS[:2], "--epochs", "3", "--patience", "2000", "--members", "1")
+
+
 def test_rows_with_an_isolated_atom_are_named(table: Path, tmp_path: Path) -> None:
     rows = storage.read(table).drop(columns="split")
     alone = Structure(Lattice.cubic(9), ["Xe"], [[0, 0, 0]])
@@ -206,13 +297,13 @@ def test_a_table_without_training_rows_is_bad_input(table: Path, tmp_path: Path)
 
 @pytest.fixture(scope="module")
 def levels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the script has learnt PBE gaps and, of some crystals, measured ones that are twice as large."""
+    """A folder in which the script has learnt PBE gaps and, of half of them, measured ones that are twice as large."""
     folder = tmp_path_factory.mktemp("levels")
     rows = cleaning.clean(storage.read(SAMPLE), "band_gap")[0]
-    rows = rows[rows["band_gap"] > 0].iloc[:160].reset_index(drop=True)
-    measured = rows["band_gap"].where(rows.index % 2 == 0) * 2
+    rows = rows[rows["band_gap"] > 0].iloc[:200].reset_index(drop=True)
+    measured = rows["band_gap"].where(rows.index % 2 == 0) * 2  # of 20 compositions to calibrate on
     energy = rows["band_gap"] - 3
-    split = np.where(rows.index % 5 == 0, "test", np.where(rows.index % 5 == 1, "validation", "train"))
+    split = np.array(["test", "validation", "calibration", "train", "train"])[rows.index % 5]
     rows = rows.assign(band_gap_experiment=measured, formation_energy_per_atom=energy, split=split)
     storage.write(rows, folder / "table.json.gz")
     flags = ["--members", "2", "--epochs", "60", "--batch-size", "16", "--learning-rate", "0.003"]
@@ -220,7 +311,7 @@ def levels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_levels_of_theory_are_learnt_together(levels: Path) -> None:
+def test_fidelities_are_learnt_together(levels: Path) -> None:
     model = model_files.load(levels / "data/models/megnet-band_gap")
     assert model.hyperparameters.fidelities == ("pbe", "experiment")
     assert set(model.calibrations) == {"pbe", "experiment"}
@@ -244,7 +335,43 @@ def test_levels_of_theory_are_learnt_together(levels: Path) -> None:
     assert found["within_68"] < found["within_95"]
 
 
-def test_one_level_can_be_scored_alone(levels: Path, tmp_path: Path) -> None:
+def test_each_fidelity_is_compared_with_its_own_mean(levels: Path) -> None:
+    rows = storage.read(levels / "table.json.gz")
+    train, test = (rows[rows["split"] == part] for part in ("train", "test"))
+    scores = json.loads((levels / "data/metrics/structure.json").read_text())
+    for fidelity, column in (("pbe", "band_gap"), ("experiment", "band_gap_experiment")):
+        expected = (test[column] - train[column].mean()).abs().mean()
+        assert scores["fidelities"][fidelity]["mean_guess_mae"] == pytest.approx(expected)
+    assert scores["mean_guess_mae"] == scores["fidelities"]["pbe"]["mean_guess_mae"]
+    about = model_files.load(levels / "data/models/megnet-band_gap").card["trained_on"]
+    assert about["gaps"] == {"pbe": len(train), "experiment": train["band_gap_experiment"].notna().sum()}
+
+
+def test_rows_that_are_for_nothing_else_calibrate_sigma(levels: Path) -> None:
+    model = model_files.load(levels / "data/models/megnet-band_gap")
+    rows = storage.read(levels / "table.json.gz")
+    rows = rows[rows["split"] == "calibration"]
+    assert model.formulas is not None and not model.has_seen(rows["formula"]).any()
+    built = neighbors.build(list(rows["structure"]), 4.0)
+    for fidelity, column in (("pbe", "band_gap"), ("experiment", "band_gap_experiment")):
+        known = rows[column].notna().to_numpy()
+        gap, spread = model.mean_and_spread(built.select(known), fidelity)
+        assert (gap > 0).all()
+        found = calibration.fit(gap - rows[column].to_numpy()[known], spread, rows["formula"][known].to_numpy())
+        used = model.calibrations[fidelity]
+        assert used.compositions == found.compositions == known.sum()
+        assert (used.floor, used.scale, used.wide) == pytest.approx((found.floor, found.scale, found.wide), rel=1e-3)
+
+
+def test_compositions_are_seen_however_they_are_spelled(levels: Path) -> None:
+    model = model_files.load(levels / "data/models/megnet-band_gap")
+    model = replace(model, formulas=np.array(["SiGe", "AlGaN2"]))
+    formulas = ["GeSi", "Si2Ge2", "Al0.5Ga0.5N", "Si", "GaN"]
+    assert model.has_seen(formulas).tolist() == [True, True, True, False, False]
+    assert not replace(model, formulas=None).has_seen(formulas).any()
+
+
+def test_one_fidelity_can_be_scored_alone(levels: Path, tmp_path: Path) -> None:
     model = levels / "data/models/megnet-band_gap"
     run(tmp_path, "--data", levels / "table.json.gz", "--weights", model, "--fidelity", "experiment")
     one = json.loads((tmp_path / "data/metrics/structure.json").read_text())
@@ -255,7 +382,7 @@ def test_one_level_can_be_scored_alone(levels: Path, tmp_path: Path) -> None:
         run(tmp_path, "--data", levels / "table.json.gz", "--weights", model, "--fidelity", "hse")
 
 
-def test_estimates_of_measured_gaps_are_learnt_as_such_but_with_less_weight(levels: Path) -> None:
+def test_pseudo_labels_are_learnt_as_measured_gaps_but_with_less_weight(levels: Path) -> None:
     rows = storage.read_records(levels / "table.json.gz")
     rows = rows.assign(band_gap_experiment_estimate=(rows["band_gap"] * 3).where(rows["band_gap_experiment"].isna()))
     built = neighbors.build([Structure.from_dict(record) for record in rows["structure"]], 4.0)
@@ -263,17 +390,17 @@ def test_estimates_of_measured_gaps_are_learnt_as_such_but_with_less_weight(leve
     columns, known = ["band_gap", "band_gap_experiment"], ["pbe", "experiment"]
     fitted = training_set.training_rows(rows, built, columns, known)
     assert len(fitted.targets) == len(fitted.graphs) == 2 * len(rows)
-    assert fitted.passes is not None and fitted.companion is not None
-    measured, estimated = fitted.levels == 1, np.arange(2 * len(rows)) >= 2 * len(rows) - len(estimates)
+    assert fitted.sampling_weights is not None and fitted.auxiliary is not None
+    measured, estimated = fitted.fidelities == 1, np.arange(2 * len(rows)) >= 2 * len(rows) - len(estimates)
     assert measured[estimated].all()
     assert fitted.targets[estimated].tolist() == estimates["band_gap_experiment_estimate"].tolist()
-    assert fitted.companion[estimated].tolist() == estimates["formation_energy_per_atom"].tolist()
-    assert fitted.passes[estimated].max() < fitted.passes[measured & ~estimated].min() / 2
+    assert fitted.auxiliary[estimated].tolist() == estimates["formation_energy_per_atom"].tolist()
+    assert fitted.sampling_weights[estimated].max() < fitted.sampling_weights[measured & ~estimated].min() / 2
 
     alone = training_set.training_rows(rows, built, ["band_gap"], [])
     assert alone.targets.tolist() == rows["band_gap"].tolist()
 
 
-def test_a_level_that_the_table_lacks_is_named(levels: Path, tmp_path: Path) -> None:
+def test_a_fidelity_that_the_table_lacks_is_named(levels: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"table\.json\.gz: no column band_gap_hse"):
         run(tmp_path, "--data", levels / "table.json.gz", "--fidelities", "pbe", "hse")

@@ -15,7 +15,7 @@ from pymatgen.core import Element
 
 from bandgaps import elements
 from bandgaps.errors import InputError
-from bandgaps.structure import neighbors, progress, trainer, training
+from bandgaps.structure import neighbors, network, progress, trainer, training
 from bandgaps.structure.network import Hyperparameters
 from bandgaps.structure.training import Training
 from bandgaps.structure.training_set import Rows
@@ -125,7 +125,7 @@ def test_large_kernels_are_kept_in_half_precision() -> None:
     assert not fits["element_embedding"] and not fits["readout/0/bias"]
 
 
-def test_rows_that_are_shrunk_give_their_gap_to_smaller_crystals() -> None:
+def test_rows_that_are_strained_give_their_gap_to_smaller_crystals() -> None:
     factors = np.linspace(0.8, 1.2, 33)
     crystals = part(0, 1).graphs.select(np.zeros(33, dtype=int)).scaled(factors)
     ratios = crystals.distances.reshape(33, -1) / part(0, 1).graphs.distances
@@ -133,12 +133,38 @@ def test_rows_that_are_shrunk_give_their_gap_to_smaller_crystals() -> None:
     settings = replace(QUICK, epochs=60, patience=60)
     smaller = Rows(crystals.scaled(np.full(33, 0.9)), 5 * factors)
     ratio = []
-    for shrinkage, validated in ((None, Rows(crystals, 5 * factors)), (np.full(33, 0.2), smaller)):
-        rows = Rows(crystals, 5 * factors, shrinkage=shrinkage)
+    for strain, validated in ((None, Rows(crystals, 5 * factors)), (np.full(33, 0.2), smaller)):
+        rows = Rows(crystals, 5 * factors, strain=strain)
         model, _ = training.fit(rows, validated, SMALL, settings, 1, None, silent)
         ratio.append(model.predict(smaller.graphs)[0][12:24] / smaller.targets[12:24])
     np.testing.assert_allclose(ratio[0], 0.9, atol=0.03)
     np.testing.assert_allclose(ratio[1], 1.0, atol=0.04)
+
+
+def test_an_auxiliary_target_is_learnt_where_it_is_known() -> None:
+    energy = 3 - 2 * rows().targets
+    known = np.where(np.arange(40) % 2 == 0, energy, np.nan)
+    settings = replace(QUICK, epochs=100, patience=100)
+    half = replace(rows(), auxiliary=known)
+    assert half.auxiliary_known == 20
+    model, history = training.fit(half, part(0, 10), SMALL, settings, 1, None, silent)
+    assert np.isfinite([row["loss"] for row in history]).all()
+    output = network.forward(model.members[0], network.batch_of(rows().graphs), model.hyperparameters).numpy()
+    assert np.corrcoef(output[::2, 1], energy[::2])[0, 1] > 0.9
+
+
+def test_rows_without_an_auxiliary_target_cost_what_their_target_costs() -> None:
+    known = np.where(np.arange(40) < 20, rows().targets, np.nan)
+    chosen = np.arange(20, 36)
+    costs = []
+    for auxiliary, weight in ((known, 0.3), (rows().targets, 0.0), (rows().targets, 0.3)):
+        settings = replace(QUICK, auxiliary_weight=weight)
+        given = replace(rows(), auxiliary=auxiliary)
+        run = trainer.Trainer(given, part(0, 10), replace(SMALL, properties=2), settings, 0.0, 1.0)
+        loss, error = run.step([run._share(chosen, len(chosen), np.random.default_rng(0))])
+        costs.append((float(loss), float(error)))
+    assert costs[0] == pytest.approx(costs[1])
+    assert costs[0][0] < costs[2][0] and costs[0][1] == pytest.approx(costs[2][1])
 
 
 def test_training_stops_when_validation_gets_no_better() -> None:
@@ -152,13 +178,17 @@ def test_training_stops_when_validation_gets_no_better() -> None:
 def test_checkpoints_of_another_training_are_refused(tmp_path: Path) -> None:
     settings = replace(QUICK, epochs=1)
     training.fit(part(0, 30), part(30, 40), SMALL, settings, 1, tmp_path, silent)
-    with pytest.raises(InputError, match=r"other learning_rate\); go on with the same .*--restart"):
+    with pytest.raises(InputError, match=r"other learning_rate\); go on with the same .*begin anew"):
         training.fit(part(0, 30), part(30, 40), SMALL, replace(settings, learning_rate=0.1), 1, tmp_path, silent)
+    for changed in ("warm_up", "largest_gradient", "rounded_from"):
+        other = replace(settings, **{changed: 2 * getattr(settings, changed)})
+        with pytest.raises(InputError, match=rf"other {changed}\)"):
+            training.fit(part(0, 30), part(30, 40), SMALL, other, 1, tmp_path, silent)
     with pytest.raises(InputError, match="other rows"):
         training.fit(part(0, 20), part(30, 40), SMALL, settings, 1, tmp_path, silent)
     checkpoint = tmp_path / "member-0.npz"
     checkpoint.write_bytes(checkpoint.read_bytes()[:3000])
-    with pytest.raises(InputError, match=r"member-0\.npz: a damaged checkpoint.*--restart"):
+    with pytest.raises(InputError, match=r"member-0\.npz: a damaged checkpoint.*begin anew"):
         training.fit(part(0, 30), part(30, 40), SMALL, settings, 1, tmp_path, silent)
 
 
@@ -185,7 +215,7 @@ import tensorflow as tf
 cpu, = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from test_training import QUICK, SMALL, part, silent
-from bandgaps import training
+from bandgaps.structure import training
 from bandgaps.errors import InputError
 import json
 _, history = training.fit(part(0, 33), part(33, 40), SMALL, QUICK, 1, None, silent, 2)
@@ -200,7 +230,10 @@ def test_two_devices_train_as_one_does() -> None:
     """Of the 33 rows the last batch has one, which leaves the second device none."""
     process = subprocess.run(
         [sys.executable, "-c", SHARED_TRAINING],
-        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}{os.pathsep}{ROOT / 'tests' / 'structure'}",
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -212,4 +245,4 @@ def test_two_devices_train_as_one_does() -> None:
     for name in ("loss", "train_mae", "validation_mae"):
         np.testing.assert_allclose([row[name] for row in two], [row[name] for row in one], rtol=1e-4)
     assert one[0]["loss"] != one[-1]["loss"]
-    assert "--devices 3: TensorFlow sees 2 (CPU)" in error
+    assert "3 devices asked for, but TensorFlow sees 2 (CPU)" in error

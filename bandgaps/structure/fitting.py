@@ -1,0 +1,148 @@
+"""A model of structures from a table: trained, calibrated, and with its card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bandgaps import model_folders
+from bandgaps.files import sha256
+from bandgaps.levels import LEVELS
+from bandgaps.structure import evaluation, scoring, tables, training, training_set
+from bandgaps.structure.calibration import Calibration
+from bandgaps.structure.ensemble import Model
+from bandgaps.structure.network import Hyperparameters
+from bandgaps.structure.trainer import History, Training
+from bandgaps.structure.training_set import Rows
+from bandgaps.table import account, columns
+
+SMALL = 5_000  # gaps; of fewer, an ensemble costs little and says how sure it is
+SMALL_STEPS = 1000  # steps of each member's training on a small table, some half a minute in all
+LEARNT = ("train", "validation")  # parts of the table whose gaps decide the weights
+
+
+def train(
+    table: pd.DataFrame,
+    path: Path,
+    target: str,
+    checkpoints: Path,
+    *,
+    fidelities: Sequence[str] = (),
+    cutoff: float = 4.0,
+    members: int | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    patience: int | None = None,
+    seed: int = 0,
+    devices: int | None = None,
+    jobs: int = 1,
+    restart: bool = False,
+) -> tuple[Model, History]:
+    """Train an ensemble on a table and calibrate it; what is None is settled by the size of the table.
+
+    Args:
+        table: rows with a split, as `tables.read` gives them.
+        path: where it lies.
+        target: the column to learn, eV for a band gap.
+        checkpoints: folder that keeps the state after each epoch; see `training.fit`.
+        fidelities: those to learn together, instead of the target.
+        cutoff: atoms closer than this share a bond, Å.
+        members: number of networks.
+        epochs: the largest number of passes over the training rows.
+        batch_size: number of crystals in a step.
+        learning_rate: Adam's highest learning rate.
+        patience: number of epochs without a lower validation error after which training stops.
+        seed: decides initial weights and the order of rows.
+        devices: how many GPUs, or else logical CPUs, share each batch; by default all GPUs there are.
+        jobs: how many processes share the members.
+        restart: whether to begin anew, whatever checkpoints there are.
+
+    Returns:
+        The model, with its card, and its errors after each epoch.
+
+    Raises:
+        InputError: a column is missing, a row of training or validation cannot be a graph, or as `training.fit`.
+        RunError: as `training.fit`.
+    """
+    names = [LEVELS[fidelity] for fidelity in fidelities] or [target]
+    columns.require_columns(table, names, path)
+    parts = {part: table[table["split"] == part] for part in LEARNT}
+    built = {part: tables.graphs(rows, path, cutoff) for part, rows in parts.items()}
+    rows = {part: training_set.training_rows(parts[part], built[part], names, fidelities) for part in LEARNT}
+    learnt = training_set.summary(parts["train"], names, fidelities)
+    given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "patience": patience}
+    settings, count = _settings(len(rows["train"].targets), names[0], given)
+    settings, count = replace(settings, seed=seed), members or count
+    print(_announcement(count, learnt, rows["train"], rows["validation"]))
+    architecture = Hyperparameters(cutoff=cutoff, last_center=cutoff + 1, fidelities=tuple(fidelities))
+    model, history = training.fit(
+        rows["train"],
+        rows["validation"],
+        architecture,
+        settings,
+        count,
+        checkpoints,
+        devices=devices,
+        jobs=jobs,
+        restart=restart,
+    )
+    which = evaluation.fidelity_columns(model, table, target, None)
+    validated = evaluation.predictions(model, parts["validation"], built["validation"], which)
+    card = {
+        "target": target,
+        "unit": "eV",
+        "trained_on": {"table": path.name, "sha256": sha256(path), **learnt},
+        "account": {key: value for key, value in account.read_meta(path).items() if key != "input"},
+        "training": asdict(settings),
+        "validation_mae": evaluation.errors(validated, which),
+        **model_folders.provenance(("keras", "numpy")),
+    }
+    calibrations = _calibrations(model, table[table["split"] == "calibration"], path, which)
+    seen = np.unique(table.loc[table["split"].isin(LEARNT), "formula"].to_numpy(dtype=str))
+    return replace(model, card=card, formulas=seen, calibrations=calibrations), history
+
+
+def _calibrations(
+    model: Model, rows: pd.DataFrame, path: Path, which: Mapping[str | None, str]
+) -> dict[str, Calibration]:
+    """Calibrations from these rows; what they stand on is printed."""
+    rows, graphs, _ = scoring.usable(model, rows, path)
+    found = evaluation.calibrations(evaluation.predictions(model, rows, graphs, which))
+    print("\n".join(scoring.calibration_lines(found)))
+    return found
+
+
+def _settings(rows: int, column: str, given: Mapping[str, Any]) -> tuple[Training, int]:
+    """Settings and number of members for so many training rows, where they are not given."""
+    small = rows < SMALL
+    batch_size = given["batch_size"] or (32 if small else 64)
+    epochs = given["epochs"] or (min(100, max(20, SMALL_STEPS * batch_size // max(rows, 1))) if small else 60)
+    settings = Training(
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=given["learning_rate"] or (2e-3 if small else 1e-3),
+        patience=given["patience"] or max(epochs // 3, 1),
+        loss="huber" if small else "mae",  # few rows are learnt better when the far ones count: by validation rows
+        lowest=0.0 if column.startswith("band_gap") else None,
+    )
+    return settings, 3 if small else 1
+
+
+def _announcement(members: int, learnt: Mapping[str, Any], train: Rows, validation: Rows) -> str:
+    """What is about to be learnt, from how many rows."""
+    gaps = ", ".join(f"{count:,} of {name}" for name, count in learnt["gaps"].items())
+    guessed = f" and {learnt['pseudo_labels']:,} pseudo-labels" if learnt["pseudo_labels"] else ""
+    lines = [
+        f"training {members} network(s) on {len(train.targets):,} values: {gaps}{guessed}; "
+        f"{len(validation.targets):,} decide when to stop"
+    ]
+    if train.auxiliary is not None:
+        known = f"{train.auxiliary_known:,} of these {len(train.targets):,}"
+        lines.append(f"auxiliary target {training_set.FORMATION_ENERGY}, known of {known}")
+    return "\n".join(lines)
