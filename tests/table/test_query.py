@@ -175,7 +175,7 @@ def test_table_and_its_account(tmp_path: Path) -> None:
     assert not (tmp_path / "metrics").exists()
     table_from(tmp_path, "--seed", "7", "--metrics", str(tmp_path / "metrics"))
     assert output.read_bytes() == first
-    same = {key: value for key, value in meta.items() if key not in ("date", "packages", "sha256")}
+    same = {key: value for key, value in meta.items() if key not in ("date", "versions", "sha256")}
     assert json.loads((tmp_path / "metrics" / "table.json").read_text()) == same
     assert table_from(tmp_path, "--seed", "8")["split"].tolist() != table["split"].tolist()
 
