@@ -34,7 +34,7 @@ def orderings_by_enumlib(parent: Structure, elements: tuple[str, str], max_atoms
     first, second = elements
     found = [parent, parent.copy().replace_species({first: second})]  # enumlib has nothing to order in these
     for cells in range(1, max_atoms // len(parent) + 1):
-        transformation = EnumerateStructureTransformation(cells, cells, check_ordered_symmetry=False)
+        transformation = EnumerateStructureTransformation(cells, cells, check_ordered_symmetry=False, n_jobs=1)
         sites = cells * len(sublattice(parent, first))
         for number in range(1, sites):
             mixture: Any = {first: 1 - number / sites, second: number / sites}
