@@ -1,78 +1,118 @@
-# make figures   run the five scripts in order, redoing only what changed; MP_API_KEY=... for the Materials Project
+# make figures   run the five scripts, as far as something has changed since they last ran
+#                MP_API_KEY=... make figures                      with real data
+#                make figures SYSTEM=Ge-Sn COMPOSITION=Ge9Sn1     of another alloy; TARGET=, SOURCE=, MODEL= as below
+# make docs      write the numbers of the reference run into README.md and the other pages
 # make test      the tests;  make lint   style and types;  make lock   write the lock files anew (needs uv)
 # make bench     every part against the peer it replaces;  make bench-scale   how cost grows with the table
 # make full TABLE=table.json.gz MEASURED=gaps.csv   the composition model on full tables, for the numbers in DISCUSSION.md
-# make multifidelity TABLE=... MEASURED=...          train the bundled structure model anew, in hours
+# make multifidelity TABLE=... MEASURED=...         train the bundled structure model anew, in hours
 # Each target sets up .venv by itself; all it takes is Python 3.11+ and make.
 
 PYTHON ?= python3
+RUN = .venv/bin/python
+# All scripts import the same libraries: what the first one compiles is kept for the others.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: figures docs test lint bench bench-scale lock full multifidelity levels published gpu
+.DELETE_ON_ERROR:
+
+# ---------------------------------------------------------------------------------------------------- what is asked for
+
 SOURCE ?= auto
 TARGET ?= band_gap
 SYSTEM ?= Si-Ge
-COMPOSITION ?= Si49Ge51
-
-RUN = .venv/bin/python
-DATA = data/bandgaps.json.gz
-FOREST = data/models/composition-combined/model.json
-MEGNET = data/models/megnet-$(TARGET)
+COMPOSITION ?= $(if $(filter Si-Ge,$(SYSTEM)),Si49Ge51,$(subst -,,$(SYSTEM)))
 BUNDLED = data/models/megnet-multifidelity
-# what is asked about the alloy: the bundled model knows gaps; another property takes the one just trained
-MODEL ?= $(if $(filter band_gap,$(TARGET)),$(BUNDLED),$(MEGNET))
-ALLOY = $(subst -,,$(SYSTEM))
-SWEEP = figures/$(ALLOY)-composition-non-metals.csv
-ORDERINGS = figures/$(ALLOY)-disordered-structures-scaled-means.csv
+OWN = $(TRAINED)/models/megnet-$(TARGET)
+# The bundled model knows gaps; another property takes the model that the run trains.
+MODEL ?= $(if $(filter band_gap,$(TARGET)),$(BUNDLED),$(OWN))
 
-# The two branches of the pipeline do not need each other.
+# Whether there is a key, in the environment or in the settings file that pymatgen reads; never the key itself.
+SETTINGS = { cat "$${PMG_CONFIG_FILE:-$$HOME/.config/.pmgrc.yaml}" || cat "$$HOME/.pmgrc.yaml"; } 2>/dev/null
+FOUND = $(shell $(SETTINGS) | grep -q '^ *PMG_MAPI_KEY *: *[^ ]' && echo yes)
+KEY := $(if $(strip $(MP_API_KEY) $(PMG_MAPI_KEY) $(MAPI_KEY)),yes,$(FOUND))
+FROM := $(if $(filter auto,$(SOURCE)),$(if $(KEY),mp,sample),$(SOURCE))
+
+# On the sample no script keeps more than one core busy, so two run at once; on more data each uses all cores.
+ifeq ($(FROM),sample)
 MAKEFLAGS += --jobs=2
+else
+.NOTPARALLEL:
+endif
 
-.PHONY: figures test lint bench bench-scale lock full multifidelity levels published report gpu FORCE
-.DELETE_ON_ERROR:
+# ----------------------------------------------------------------------------------------------------- the five scripts
 
-figures: $(SWEEP) $(MEGNET)/model.json $(ORDERINGS) report
+# What a script makes goes to a folder outside git that is named by all that was asked of it, so that no run overwrites
+# another's. The file .done there tells when; results under git do not, for a fresh clone has them already.
+# `rm -r data/runs` begins anew.
+TRAINED = data/runs/$(FROM)-$(TARGET)
+SWEPT = $(TRAINED)/$(SYSTEM)
+OF_MODEL = $(if $(filter $(OWN),$(MODEL)),$(TRAINED),data/runs/$(subst /,-,$(MODEL:data/models/%=%)))
+EXPLORED = $(OF_MODEL)/$(SYSTEM)-$(subst $() ,-,$(COMPOSITION))
+FOLDERS = $(TRAINED) $(SWEPT) $(EXPLORED)
+REFERENCE = $(addprefix data/runs/,sample-band_gap sample-band_gap/Si-Ge megnet-multifidelity/Si-Ge-Si49Ge51)
+CODE := $(shell find bandgaps -name '*.py')
+done = @mkdir -p $(@D) && touch $@
 
-# ---------------------------------------------------------------------------------------------------- the five scripts
+# The results of the reference run are under git. Its table and models are linked to where the scripts look for them
+# when they are run by hand, unless something else is there.
+figures: $(SWEPT)/explored.done $(TRAINED)/structure.done $(EXPLORED)/explored.done
+ifeq ($(FOLDERS),$(REFERENCE))
+	@cp -R $(FOLDERS:%=%/figures) .
+	@cp -R $(FOLDERS:%=%/metrics) data
+	@cd $(TRAINED) && for each in bandgaps.* models/*; do test -e ../../$$each || ln -sf "$$PWD/$$each" ../../$$each; done
+	@echo "Nothing is left to run. Results: figures/ data/metrics/"
+else
+	@echo "Nothing is left to run. Results: $(FOLDERS:%=%/)"
+endif
 
-# What the table is asked for: a change of source, of target or of there being a key makes a new one.
-data/.asked: FORCE
-	@mkdir -p data
-	@echo "$(SOURCE) $(TARGET) $(if $(MP_API_KEY),with a key,without a key)" > $@.new
-	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+$(TRAINED)/query.done: query.py $(if $(filter sample,$(FROM)),data/sample/sample.json.gz) $(CODE) | .venv/installed
+	$(RUN) query.py --source $(FROM) --target $(TARGET) --output $(TRAINED)/bandgaps.json.gz \
+		--metrics $(TRAINED)/metrics
+	$(done)
 
-$(DATA): data/.asked data/sample/sample.json.gz query.py bandgaps/sources.py bandgaps/dataset.py | .venv/installed
-	$(RUN) query.py --source $(SOURCE) --target $(TARGET) --output $@
-	@mkdir -p data/metrics && cp data/bandgaps.meta.json data/metrics/table.json
+$(TRAINED)/composition.done: $(TRAINED)/query.done composition.py $(CODE) | .venv/installed
+	$(RUN) composition.py --data $(TRAINED)/bandgaps.json.gz --models $(TRAINED)/models \
+		--figures $(TRAINED)/figures --metrics $(TRAINED)/metrics
+	$(done)
 
-$(FOREST): $(DATA) composition.py bandgaps/forest.py bandgaps/learning.py bandgaps/magpie.py | .venv/installed
-	$(RUN) composition.py --data $(DATA)
+$(SWEPT)/explored.done: $(TRAINED)/composition.done explore_composition.py $(CODE) | .venv/installed
+	$(RUN) explore_composition.py --system $(SYSTEM) --models $(TRAINED)/models --figures $(SWEPT)/figures \
+		--metrics $(SWEPT)/metrics
+	$(done)
 
-$(SWEEP): $(FOREST) explore_composition.py bandgaps/figures.py | .venv/installed
-	$(RUN) explore_composition.py --system $(SYSTEM)
+$(TRAINED)/structure.done: $(TRAINED)/query.done structure.py $(CODE) | .venv/installed
+	$(RUN) structure.py --data $(TRAINED)/bandgaps.json.gz --output $(TRAINED)/models/megnet-$(TARGET) \
+		--figures $(TRAINED)/figures --metrics $(TRAINED)/metrics
+	$(done)
 
-$(MEGNET)/model.json: $(DATA) structure.py bandgaps/graphs.py bandgaps/kernels.py bandgaps/megnet.py bandgaps/training.py | .venv/installed
-	$(RUN) structure.py --data $(DATA) --output $(MEGNET)
+# What the model comes from: the training, or its files; a name of megnet's list has none.
+FILES = $(or $(wildcard $(MODEL)/*),$(wildcard $(MODEL)*))
+LEARNT = $(if $(filter $(OWN),$(MODEL)),$(TRAINED)/structure.done,$(FILES))
 
-$(ORDERINGS): $(MODEL)/model.json explore_structure.py bandgaps/alloys.py bandgaps/bowing.py bandgaps/disorder.py bandgaps/figures.py data/orderings/SiGe.csv | .venv/installed
-	$(RUN) explore_structure.py --model $(MODEL) --system $(SYSTEM) --composition $(COMPOSITION)
+$(EXPLORED)/explored.done: $(LEARNT) $(wildcard data/orderings/*.csv) explore_structure.py $(CODE) | .venv/installed
+	$(RUN) explore_structure.py --model $(MODEL) --system $(SYSTEM) --composition $(COMPOSITION) \
+		--figures $(EXPLORED)/figures --metrics $(EXPLORED)/metrics
+	$(done)
 
-report: $(SWEEP) $(ORDERINGS)
-	$(RUN) -m bandgaps.report
+docs: .venv/installed-dev
+	$(RUN) -m docs
 
 # ------------------------------------------------------------------- numbers that need more than what the project holds
 
 TABLE ?= ../shared/data/mp-2019.json.gz
 WEIGHTS ?= Bandgap_MP_2018
 
-full: data/full/measured.csv | .venv/installed
-	$(RUN) query.py --source file --input $(TABLE) --output data/full/bandgaps.json.gz
-	@mkdir -p data/metrics/full/experiment && cp data/full/bandgaps.meta.json data/metrics/full/table.json
+full: | .venv/installed
+	$(RUN) query.py --source file --input $(TABLE) --output data/full/bandgaps.json.gz --metrics data/metrics/full
 	$(RUN) composition.py --data data/full/bandgaps.json.gz --models data/full/models --figures data/full/figures \
 		--metrics data/metrics/full
-	$(RUN) query.py --source file --input $< --leave-out Si-Ge --target band_gap_experiment \
-		--output data/full/experiment.json.gz
-	@cp data/full/experiment.meta.json data/metrics/full/experiment/table.json
+	$(RUN) query.py --source file --input $(MEASURED) $(KNOWN) --leave-out Si-Ge --target band_gap_experiment \
+		--output data/full/experiment.json.gz --metrics data/metrics/full/experiment
 	$(RUN) composition.py --data data/full/experiment.json.gz --models data/full/models/experiment \
 		--figures data/full/figures/experiment --metrics data/metrics/full/experiment
-	$(RUN) explore_composition.py --models data/full/models --figures figures/full --metrics data/metrics/full
+	$(RUN) explore_composition.py --models data/full/models --measured-models data/full/models/experiment \
+		--figures figures/full --metrics data/metrics/full
 
 # The bundled structure model; hours on a laptop. MEASURED: columns formula and gap, eV, measured.
 MEASURED ?= ../shared/data/expt-gap.csv
@@ -80,37 +120,34 @@ KNOWN = data/semiconductors.csv
 ALLOYS = data/alloys/gaps.csv
 SEVERAL = data/full/multifidelity.json.gz
 
-# what is known of a formula with certainty counts instead of what the long list says
-data/full/measured.csv: $(MEASURED) $(KNOWN)
-	@mkdir -p data/full
-	(awk -F, 'NR == FNR {if (FNR > 1) known[$$2]; next} !($$1 in known)' $(KNOWN) $(MEASURED); tail -n +2 $(KNOWN) | cut -d, -f2,3) > $@
-
 multifidelity: | .venv/installed
 	$(RUN) query.py --source file --input $(TABLE) --polymorphs all --measured $(MEASURED) $(KNOWN) $(ALLOYS) \
-		--estimate --alloys --leave-out Si-Ge --output $(SEVERAL)
-	@mkdir -p data/metrics/multifidelity && cp data/full/multifidelity.meta.json data/metrics/multifidelity/table.json
+		--pseudo-labels --alloys --leave-out Si-Ge --output $(SEVERAL) --metrics data/metrics/multifidelity
 	$(RUN) structure.py --data $(SEVERAL) --fidelities pbe gllbsc hse experiment --members 8 --jobs 2 --epochs 42 \
 		--patience 42 --learning-rate 0.003 --cutoff 4.3 --output $(BUNDLED) --figures figures/multifidelity \
 		--metrics data/metrics/multifidelity
-	$(RUN) -m bandgaps.alloy.bowing $(BUNDLED)
-	$(RUN) -m benchmarks.disorder $(SEVERAL) $(MEASURED) $(ALLOYS)
+	$(RUN) -m bandgaps.alloy.bowing $(BUNDLED) --table $(SEVERAL) --measured $(MEASURED) $(KNOWN) $(ALLOYS)
+	$(RUN) -m benchmarks.disorder
 
 # the alloy at the other levels of theory, and at that of experiment as the network has it
 levels: | .venv/installed
 	$(RUN) explore_structure.py --uncorrected --composition $(COMPOSITION) --figures data/full/figures \
-		--metrics data/metrics/multifidelity/uncorrected
+		--metrics data/metrics/multifidelity
 	for level in pbe gllbsc hse; do $(RUN) explore_structure.py --fidelity $$level --composition $(COMPOSITION) \
-		--figures figures/multifidelity/$$level --metrics data/metrics/multifidelity/$$level || exit 1; done
+		--figures figures/multifidelity --metrics data/metrics/multifidelity || exit 1; done
 
 published: | .venv/installed
 	$(RUN) explore_structure.py --model $(WEIGHTS) --composition $(COMPOSITION) --figures data/full/figures \
 		--metrics data/metrics/published
 
+# on the bundled sample, repeated, or on the TABLE that the call names
+BENCH_TABLE = $(if $(filter command line environment,$(origin TABLE)),--table $(TABLE))
+
 bench: .venv/installed-dev
-	$(RUN) -m benchmarks
+	$(RUN) -m benchmarks $(BENCH_TABLE)
 
 bench-scale: .venv/installed-dev
-	$(RUN) -m benchmarks.scale
+	$(RUN) -m benchmarks.scale $(BENCH_TABLE)
 
 # --------------------------------------------------------------------------------------------------------- environment
 

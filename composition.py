@@ -12,208 +12,136 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bandgaps import arguments as types
 from bandgaps.errors import InputError, exit_code
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from bandgaps.composition.evaluation import Rows
-
-MODELS = ("non-metals", "combined")
+    import numpy as np
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Predict, evaluate or train, as asked."""
     options = parser().parse_args(arguments)
-    from bandgaps.composition import cluster
+    from bandgaps import processors
+    from bandgaps.composition import cluster, evaluation, models
+    from bandgaps.files import write_json
+    from bandgaps.metrics import format_table
+    from bandgaps.table import columns
+    from bandgaps.table.account import stem
 
-    with cluster.cluster(options.dask):
+    jobs = processors.cores() if options.jobs == -1 else options.jobs
+    with ExitStack() as stack:
+        with types.naming("--dask"):
+            stack.enter_context(cluster.cluster(options.dask))
         if options.predict:
-            predict(options)
-        elif options.evaluate:
-            evaluate(options)
-        else:
-            train(options)
+            print(predictions(options.predict, models.predict(options.models, options.predict)))
+            return
+
+        path = options.evaluate or options.data
+        try:
+            table, target = models.read(path, options.target)
+        except columns.MissingNumbersError as error:
+            raise InputError(f"{error} with query.py --drop-missing") from None
+        if options.evaluate:
+            metrics = options.metrics / f"composition-{stem(path)}.json"
+            results = models.evaluate(options.models, evaluation.Rows.to_score(table, target, path))
+            for name, scores in results.items():
+                print(f"{name}: {scores['unseen']['all']['n']} of {len(table)} formulas were not in its training")
+            print(f"\nNon-metals of {path.name} ({target})\n{format_table(results)}")
+            write_json(results, metrics)
+            print(f"wrote {metrics}")
+            return
+
+        rows = evaluation.Rows.of(table, target, path)
+        if options.cv:
+            with types.naming("--cv"):
+                evaluation.check_folds(rows, options.cv, tuned=bool(options.tune))
+        if options.tune:
+            with types.naming("--tune"):
+                evaluation.check_tuning(rows)
+        metals, tests = int(rows.metal.sum()), int(rows.test.sum())
+        print(f"{len(table):,} materials, {metals:,} of them metals; {tests:,} are for testing")
+        settings = evaluation.tune(rows, options.tune, options.seed, jobs) if options.tune else {}
+        if settings:
+            print("tuned: " + ", ".join(f"{name} = {value}" for name, value in settings.items()))
+        results = {}
+        for name in evaluation.MODELS:
+            model = models.fit(rows, name, options.seed, jobs, settings)
+            results[name] = evaluation.score(model, rows)
+            models.save(model, rows, name, options.models, path, target, results[name])
+            models.draw(model, rows, name, options.figures)
+        if options.baselines:
+            results |= evaluation.baselines(rows)
+        print(f"\nNon-metals of the test rows ({target})\n{format_table(results)}")
+        everything = results["combined"]["all"]
+        print(f"combined on all {everything['n']} test rows: MAE {everything['mae']:.4f} eV")
+        if options.cv:
+            results["cross-validation"] = evaluation.cross_validate(
+                rows, options.cv, options.seed, jobs, options.tune or 0
+            )
+            print(folds(results["cross-validation"]))
+        metrics = options.metrics / "composition.json"
+        write_json(results, metrics)
+        print(f"wrote {options.models}/composition-*, {metrics}, {options.figures}/composition-*.pdf")
+        print("next: python explore_composition.py")
 
 
 def parser() -> argparse.ArgumentParser:
     """What can be asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--data", type=Path, default=Path("data/bandgaps.json.gz"), help="table of query.py (%(default)s)")
-    add("--target", help="column to learn, eV (default: the one the table was made for, else band_gap)")
-    add("--seed", type=_natural, default=0, help="of the forests (%(default)s)")
-    add("--jobs", type=int, default=-1, help="processor cores to use, -1 for all (%(default)s)")
-    add("--dask", metavar="ADDRESS", help="compute on the Dask cluster of this scheduler, tcp://host:8786 say")
-    add("--cv", type=_several, metavar="K", help="also score by K-fold cross-validation over all rows")
-    add("--tune", type=_positive, metavar="N", help="choose hyperparameters among N random ones, by training rows")
-    add("--baselines", action="store_true", help="also score the mean, ridge regression and a support vector machine")
-    add("--evaluate", type=Path, metavar="TABLE", help="score the saved models on another table")
-    add("--predict", nargs="+", metavar="FORMULA", help="print gap ± sigma (eV) of formulas by the saved models")
-    add("--models", type=Path, default=Path("data/models"), help="folder of the models (%(default)s)")
-    add("--figures", type=Path, default=Path("figures"), help="folder of the PDFs (%(default)s)")
-    add("--metrics", type=Path, default=Path("data/metrics"), help="folder of the metrics (%(default)s)")
+    data = "The table of query.py to train on (default: %(default)s)."
+    add("--data", type=Path, default=Path("data/bandgaps.json.gz"), metavar="TABLE", help=data)
+    target = "The column to learn, eV (default: the one that the table was made for, else band_gap)."
+    add("--target", metavar="COLUMN", help=target)
+    seed = "The seed of the forests, of the folds and of the hyperparameters tried (default: %(default)s)."
+    add("--seed", type=types.seed, default=0, metavar="N", help=seed)
+    jobs = "How many processor cores work; -1 takes all that this process may use (default: %(default)s)."
+    add("--jobs", type=types.cores, default=-1, metavar="N", help=jobs)
+    dask = "Compute on the Dask cluster whose scheduler listens at this address, such as tcp://host:8786."
+    add("--dask", metavar="ADDRESS", help=dask)
+    cv = "Also score by K-fold cross-validation over all rows (MAE, eV). With --tune, each fold is tuned by itself."
+    add("--cv", type=types.whole_number(2), metavar="K", help=cv)
+    tune = "Choose the hyperparameters among N random ones, by cross-validation over the training rows."
+    add("--tune", type=types.count, metavar="N", help=tune)
+    baselines = "Also score the mean, ridge regression and a support vector machine."
+    add("--baselines", action="store_true", help=baselines)
+    instead = parser.add_mutually_exclusive_group()
+    evaluate = "Train nothing; score the saved models on all rows of another table."
+    instead.add_argument("--evaluate", type=Path, metavar="TABLE", help=evaluate)
+    predict = "Train nothing; print the gap ± sigma (eV) of these formulas by the saved models."
+    instead.add_argument("--predict", nargs="+", metavar="FORMULA", help=predict)
+    models = "The folder of the models (default: %(default)s)."
+    add("--models", type=Path, default=Path("data/models"), metavar="FOLDER", help=models)
+    figures = "The folder that the figures are written to (default: %(default)s)."
+    add("--figures", type=Path, default=Path("figures"), metavar="FOLDER", help=figures)
+    metrics = "The folder that the scores are written to (default: %(default)s)."
+    add("--metrics", type=Path, default=Path("data/metrics"), metavar="FOLDER", help=metrics)
     return parser
 
 
-def _natural(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
-    return int(text)
+def predictions(formulas: Sequence[str], predicted: dict[str, tuple[np.ndarray, np.ndarray]]) -> str:
+    """Gap ± sigma (eV) of formulas as a table, one column a model."""
+    width = max(8, *(len(formula) for formula in formulas))
+    lines = [f"{'formula':>{width}} " + " ".join(f"{name + ' (eV)':>16}" for name in predicted)]
+    for row, formula in enumerate(formulas):
+        gaps = (f"{gap[row]:.3f} ± {sigma[row]:.3f}" for gap, sigma in predicted.values())
+        lines.append(f"{formula:>{width}} " + " ".join(f"{gap:>16}" for gap in gaps))
+    return "\n".join(lines)
 
 
-def _positive(text: str) -> int:
-    return _at_least(1, text)
-
-
-def _several(text: str) -> int:
-    return _at_least(2, text)
-
-
-def _at_least(least: int, text: str) -> int:
-    if _natural(text) < least:
-        raise argparse.ArgumentTypeError(f"{text} is less than {least}")
-    return int(text)
-
-
-# ------------------------------------------------------------------------------------------------------------ training
-
-
-def train(options: argparse.Namespace) -> None:
-    """Fit both forests, score them on the test rows, save them and draw what they are worth."""
-    from bandgaps.composition import evaluation
-    from bandgaps.files import write_json
-
-    table, target = read(options)
-    rows = evaluation.Rows.of(table, target, options.data, options.seed)
-    print(
-        f"{len(table):,} materials, {int(rows.metal.sum()):,} of them metals; {int(rows.test.sum()):,} are for testing"
-    )
-    settings = evaluation.tune(rows, options.tune, options.seed, options.jobs) if options.tune else {}
-    if settings:
-        print("tuned: " + ", ".join(f"{name} = {value}" for name, value in settings.items()))
-    results: dict[str, Any] = {name: fit(name, rows, target, settings, options) for name in MODELS}
-    if options.baselines:
-        results |= evaluation.baselines(rows)
-    report(results, f"Non-metals of the test rows ({target})")
-    print(
-        f"combined on all {results['combined']['all']['n']} test rows: MAE {results['combined']['all']['mae']:.4f} eV"
-    )
-    if options.cv:
-        folds = evaluation.cross_validate(rows, options.cv, options.seed, options.jobs, settings)
-        for name, fold in folds.items():
-            print(f"{options.cv}-fold cross-validation, {name}: MAE {fold['mae']:.4f} ± {fold['mae_std']:.4f} eV")
-        results["cross-validation"] = folds
-    write_json(results, options.metrics / "composition.json")
-    print(
-        f"wrote {options.models}/composition-*, {options.metrics}/composition.json, {options.figures}/composition-*.pdf"
-    )
-    print("next: python explore_composition.py")
-
-
-def fit(name: str, rows: Rows, target: str, settings: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
-    """Fit, save and draw one of the two models, and return its scores."""
-    from bandgaps.composition import evaluation, forest, magpie
-    from bandgaps.files import sha256
-    from bandgaps.model_folders import provenance
-    from bandgaps.table import account
-
-    part = rows.train & ~rows.metal if name == "non-metals" else rows.train
-    for purpose, needed in (("training", part), ("test", rows.test & ~rows.metal)):
-        if not needed.any():
-            raise InputError(f"{options.data}: no {purpose} rows for the model {name!r}; query a larger table")
-    model = forest.new(options.seed, options.jobs).set_params(**settings).fit(rows.X[part], rows.y[part])
-    scores = evaluation.score(model, rows)
-    meta = account.read_meta(options.data)
-    card = {
-        "name": f"composition-{name}",
-        "target": target,
-        "unit": "eV",
-        "trained_on": {"table": options.data.name, "sha256": sha256(options.data), "rows": int(part.sum())},
-        "source": meta.get("source"),
-        "left_out": meta.get("filters", {}).get("leave_out", []),
-        "scores": scores,
-        **provenance(("scikit-learn", "numpy")),
-    }
-    training = {"formula": rows.formula[part].astype(str), "target": rows.y[part]}
-    forest.save(model, options.models / f"composition-{name}", card, magpie.LABELS, training)
-    draw(model, rows, name, options.figures)
-    return scores
-
-
-def report(results: dict[str, Any], title: str) -> None:
-    """Print the table of scores."""
-    from bandgaps.metrics import format_table
-
-    print(f"\n{title}\n{format_table(results)}")
-
-
-def read(options: argparse.Namespace) -> tuple[pd.DataFrame, str]:
-    """The table, one row a formula, and the name of its target."""
-    from bandgaps.table import account, columns, storage
-
-    path = options.evaluate or options.data
-    table = storage.read(path, structures=False)
-    table = table[columns.represents_composition(table)].reset_index(drop=True)
-    return table, options.target or account.read_meta(path).get("target", "band_gap")
-
-
-def draw(model: Any, rows: Rows, name: str, folder: Path) -> None:
-    """Parity, calibration and importances of a model on the test rows that are no metals."""
-    from bandgaps import plotting
-    from bandgaps.composition import evaluation, figures, magpie
-
-    part = rows.test & ~rows.metal
-    predicted, std = model.predict(rows.X[part], return_std=True)
-    label = f"forest, {name}"
-    plotting.parity(folder / f"composition-parity-{name}.pdf", rows.y[part], predicted, std, label)
-    figures.calibration(folder / f"composition-calibration-{name}.pdf", rows.y[part], predicted, std, label)
-    costliest = evaluation.importances(model, rows.X[part], rows.y[part], magpie.LABELS).head(10)
-    figures.importances(folder / f"composition-importances-{name}.pdf", costliest, label)
-
-
-# ------------------------------------------------------------------------------------------------ using trained models
-
-
-def predict(options: argparse.Namespace) -> None:
-    """Print gap ± sigma of formulas."""
-    from bandgaps.composition import forest, magpie
-
-    X = magpie.features(options.predict)
-    columns = []
-    for name in MODELS:
-        model, _, _ = forest.load(options.models / f"composition-{name}", magpie.LABELS)
-        columns.append(
-            [f"{gap:.3f} ± {sigma:.3f}" for gap, sigma in zip(*model.predict(X, return_std=True), strict=True)]
-        )
-    width = max(8, *(len(formula) for formula in options.predict))
-    print(f"{'formula':>{width}} " + " ".join(f"{name + ' (eV)':>16}" for name in MODELS))
-    for formula, *gaps in zip(options.predict, *columns, strict=True):
-        print(f"{formula:>{width}} " + " ".join(f"{gap:>16}" for gap in gaps))
-
-
-def evaluate(options: argparse.Namespace) -> None:
-    """Score the saved models on another table."""
-    from bandgaps.composition import evaluation, forest, magpie
-    from bandgaps.files import write_json
-    from bandgaps.table import account
-
-    table, target = read(options)
-    rows = evaluation.Rows.to_score(table, target, options.evaluate)
-    results: dict[str, Any] = {}
-    for name in MODELS:
-        model, _, training = forest.load(options.models / f"composition-{name}", magpie.LABELS)
-        results[name] = evaluation.score(model, rows)
-        unseen = rows.without(training["formula"])
-        results[name]["unseen"] = evaluation.score(model, unseen)
-        print(f"{name}: {int(unseen.test.sum())} of {len(table)} formulas were not in its training")
-    report(results, f"Non-metals of {options.evaluate.name} ({target})")
-    path = options.metrics / f"composition-{account.stem(options.evaluate)}.json"
-    write_json(results, path)
-    print(f"wrote {path}")
+def folds(scores: dict[str, Any]) -> str:
+    """The scores of a cross-validation, one line a model."""
+    lines = []
+    for name, score in scores.items():
+        tuned = ", tuned within each fold's training rows" if "hyperparameters" in score else ""
+        mae = f"MAE {score['mae']:.4f} ± {score['mae_std']:.4f} eV"
+        lines.append(f"{len(score['folds'])}-fold cross-validation{tuned}, {name}: {mae}")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from bandgaps.errors import InputError, RunError
 
 LARGEST_SEED = 2**32 - 1  # what numpy's and scikit-learn's generators take
 
@@ -26,16 +29,32 @@ def number(above: float, below: float = math.inf, unit: str = "") -> Callable[[s
     """A reader of numbers above and below these limits, in this unit."""
 
     def read(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
+        value = _float(text)
         if not above < value < below:
             limits = f"above {above:g}" + (f" and below {below:g}" if math.isfinite(below) else "")
             raise argparse.ArgumentTypeError(f"{text[:80]!r} is not a number {limits} {unit}".rstrip())
         return value
 
     return read
+
+
+def at_least(least: float, unit: str = "") -> Callable[[str], float]:
+    """A reader of finite numbers that are not below this limit, in this unit."""
+
+    def read(text: str) -> float:
+        value = _float(text)
+        if not least <= value < math.inf:
+            raise argparse.ArgumentTypeError(f"{text[:80]!r} is not a number of {least:g} {unit} or more")
+        return value
+
+    return read
+
+
+def _float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 seed = whole_number(0, LARGEST_SEED)
@@ -45,3 +64,16 @@ count = whole_number(1)
 def cores(text: str) -> int:
     """Number of processor cores: 1 or more, or -1 for all."""
     return -1 if text == "-1" else count(text)
+
+
+@contextmanager
+def naming(flag: str) -> Iterator[None]:
+    """Within it, what the library finds wrong with the value of a flag is said of that flag.
+
+    Raises:
+        InputError: one was raised within; so with RunError.
+    """
+    try:
+        yield
+    except (InputError, RunError) as error:
+        raise type(error)(f"{flag}: {error}") from None

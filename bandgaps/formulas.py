@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bandgaps.elements import SYMBOLS
 from bandgaps.errors import InputError
 
+if TYPE_CHECKING:
+    from pymatgen.core import Composition
+
 System = tuple[str, str]
+ISOTOPES = {"D": "H", "T": "H"}
 
 
 def parse_system(text: str) -> System:
@@ -24,7 +29,7 @@ def parse_system(text: str) -> System:
     """
     a, _, b = text.partition("-")
     if a not in SYMBOLS or b not in SYMBOLS or a == b:
-        raise InputError(f"--system: {text!r} is not two different elements; write them as in Si-Ge")
+        raise InputError(f"the system {text!r} is not two different elements; write them as in Si-Ge")
     return a, b
 
 
@@ -34,55 +39,75 @@ def reduced_formula(formula: object) -> str:
     Raises:
         ValueError: it cannot be read, or names what is no element.
     """
-    return _parsed(formula).reduced
+    return _reduced(_text(formula))
 
 
 def composition_key(formula: object) -> str:
     """What all spellings of one composition have in common: `Al0.5Ga0.5N` and `AlGaN2` are both `Al250 Ga250 N500`.
 
-    Atomic fractions in thousandths, elements in alphabetical order. Splitting, joining and the question whether a model
-    has seen a composition go by this key, never by the spelling.
+    Atomic fractions in thousandths, elements in alphabetical order, isotopes of hydrogen as hydrogen. Splitting,
+    joining and the question whether a model has seen a composition go by this key, never by the spelling.
 
     Raises:
         ValueError: as `reduced_formula`.
     """
-    return _parsed(formula).key
+    return _key(_text(formula))
 
 
 def composition_keys(formulas: Iterable[object]) -> np.ndarray:
-    """`composition_key` of each formula, shape (formulas,)."""
+    """`composition_key` of each formula, shape (formulas,).
+
+    Raises:
+        ValueError: as `reduced_formula`.
+    """
     return np.array([composition_key(formula) for formula in formulas], dtype=str)
 
 
-@dataclass(frozen=True)
-class _Parsed:
-    reduced: str
-    elements: frozenset[str]
-    key: str
+def elements(formula: object) -> frozenset[str]:
+    """The symbols of a formula's elements.
+
+    Raises:
+        ValueError: as `reduced_formula`.
+    """
+    return frozenset(part.rstrip("0123456789") for part in composition_key(formula).split())
+
+
+def _text(formula: object) -> str:
+    if not isinstance(formula, str):
+        raise ValueError("not a formula")
+    return formula
 
 
 @cache
-def _parsed(formula: object) -> _Parsed:
-    from pymatgen.core import Composition, Element
-
-    if not isinstance(formula, str):
-        raise ValueError("not a formula")
+def _reduced(formula: str) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # helium has no electronegativity
-        try:
-            composition = Composition(formula)
-            spelling = composition.reduced_formula
-        except (ValueError, ArithmeticError, KeyError, TypeError) as error:
-            raise ValueError(f"not a formula ({error})") from None
-    unknown = [str(part) for part in composition if not isinstance(part, Element)]
-    if unknown or not spelling:
-        raise ValueError(f"{', '.join(unknown)}: no such element" if unknown else "no atoms")
+        return _composition(formula).reduced_formula
+
+
+@cache
+def _key(formula: str) -> str:
+    composition = _composition(formula)
     fractions: dict[str, float] = defaultdict(float)
     for element, amount in composition.items():
-        fractions["H" if element.symbol in ("D", "T") else element.symbol] += amount / composition.num_atoms
+        fractions[ISOTOPES.get(element.symbol, element.symbol)] += amount / composition.num_atoms
     # Rounded twice, so that what lies half-way between two thousandths goes the same way in every spelling.
-    key = " ".join(f"{symbol}{round(round(1000 * part, 6))}" for symbol, part in sorted(fractions.items()))
-    return _Parsed(spelling, frozenset(element.symbol for element in composition), key)
+    return " ".join(f"{symbol}{round(round(1000 * part, 6))}" for symbol, part in sorted(fractions.items()))
+
+
+def _composition(formula: str) -> Composition:
+    from pymatgen.core import Composition, Element
+
+    try:
+        composition = Composition(formula)
+    except (ValueError, ArithmeticError, KeyError, TypeError) as error:
+        raise ValueError(f"not a formula ({error})") from None
+    unknown = [str(part) for part in composition if not isinstance(part, Element)]
+    if unknown:
+        raise ValueError(f"{', '.join(unknown)}: no such element")
+    if not 0 < composition.num_atoms < math.inf:
+        raise ValueError("no number of atoms above 0")
+    return composition
 
 
 def chemical_systems(text: str) -> tuple[str, ...]:
@@ -99,7 +124,7 @@ def chemical_systems(text: str) -> tuple[str, ...]:
     systems = []
     for system in text.split(","):
         parts = [part.strip() for part in system.split("-")]
-        named = [part for part in parts if part != "*"]
+        named = [ISOTOPES.get(part, part) for part in parts if part != "*"]
         unknown = [part for part in named if not Element.is_valid_symbol(part)]
         if unknown:
             raise ValueError(f"{unknown[0]!r} is no element; write Si-Ge, Si-* or Si-Ge,Si,Ge")
@@ -124,10 +149,10 @@ def left_out(texts: Collection[str]) -> tuple[str, ...]:
 
 def has_together(formula: str, system: str) -> bool:
     """Whether a formula has all elements of a system, and maybe others."""
-    return _parsed(formula).elements >= set(system.split("-"))
+    return elements(formula) >= set(system.split("-"))
 
 
 def in_system(formula: str, system: str) -> bool:
     """Whether a formula has exactly the elements of a system, each `*` standing for one more."""
-    elements, parts = _parsed(formula).elements, system.split("-")
-    return len(elements) == len(parts) and elements >= set(parts) - {"*"}
+    found, parts = elements(formula), system.split("-")
+    return len(found) == len(parts) and found >= set(parts) - {"*"}

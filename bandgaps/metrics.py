@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -12,16 +13,22 @@ Scores = dict[str, float]
 def scores(actual: np.ndarray, predicted: np.ndarray) -> Scores:
     """Mean absolute error, root mean squared error (both in the target's unit, eV), R² and number of rows.
 
-    R² is NaN where it is not defined: fewer than two rows, or rows that are all equal.
+    They are NaN where there is no row or a number is not finite; R² is NaN, too, where all rows are equal.
+
+    Args:
+        actual: shape (rows,).
+        predicted: shape (rows,).
     """
+    from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+
     actual, predicted = np.asarray(actual, dtype=float), np.asarray(predicted, dtype=float)
-    error = predicted - actual
-    spread = np.sum((actual - actual.mean()) ** 2) if actual.size > 1 else 0.0
+    if not actual.size or not np.isfinite([actual, predicted]).all():
+        return {"mae": math.nan, "rmse": math.nan, "r2": math.nan, "n": actual.size}
     return {
-        "mae": float(np.mean(np.abs(error))) if actual.size else float("nan"),
-        "rmse": float(np.sqrt(np.mean(error**2))) if actual.size else float("nan"),
-        "r2": float(1 - np.sum(error**2) / spread) if spread > 0 else float("nan"),
-        "n": int(actual.size),
+        "mae": float(mean_absolute_error(actual, predicted)),
+        "rmse": float(root_mean_squared_error(actual, predicted)),
+        "r2": float(r2_score(actual, predicted)) if np.ptp(actual) > 0 else math.nan,
+        "n": actual.size,
     }
 
 

@@ -6,7 +6,9 @@ file, so that a damaged or half-copied model is noticed before it predicts anyth
 
 from __future__ import annotations
 
+import shutil
 import zipfile
+import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -20,6 +22,7 @@ from bandgaps.files import read_json, replacing_folder, restore, sha256, write_j
 
 CARD = "model.json"
 Arrays = Mapping[str, np.ndarray]
+NO_ARRAYS = (ValueError, TypeError, OSError, EOFError, RuntimeError, MemoryError, zlib.error, zipfile.BadZipFile)
 
 
 def save(folder: Path | str, card: Mapping[str, Any], members: Mapping[str, Arrays]) -> None:
@@ -46,6 +49,27 @@ def load(folder: Path | str, kind: str) -> tuple[dict[str, Any], dict[str, dict[
     folder = Path(folder)
     card = read_card(folder, kind)
     return card, {Path(name).stem: _arrays(folder / name, digest) for name, digest in card["sha256"].items()}
+
+
+def update(folder: Path | str, kind: str, card: Mapping[str, Any], members: Mapping[str, Arrays]) -> None:
+    """Replace entries of a model's card and groups of its arrays, atomically; all else stays as it is.
+
+    Args:
+        folder: of the model.
+        kind: of the model.
+        card: the entries.
+        members: the groups.
+
+    Raises:
+        InputError: there is no model of this kind in the folder.
+    """
+    content = read_card(folder, kind)
+    with replacing_folder(folder) as temporary:
+        shutil.copytree(folder, temporary, dirs_exist_ok=True)
+        for name, arrays in members.items():
+            np.savez_compressed(temporary / f"{name}.npz", allow_pickle=False, **arrays)
+        checksums = content["sha256"] | {f"{name}.npz": sha256(temporary / f"{name}.npz") for name in members}
+        write_json({**content, "sha256": checksums, **card}, temporary / CARD)
 
 
 def read_card(folder: Path | str, kind: str) -> dict[str, Any]:
@@ -81,5 +105,5 @@ def _arrays(path: Path, digest: str) -> dict[str, np.ndarray]:
             return dict(arrays)
     except FileNotFoundError:
         raise InputError(f"{path}: missing, though {CARD} names it; train the model again") from None
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
+    except NO_ARRAYS as error:
         raise InputError(f"{path}: not readable as arrays ({error}); train the model again") from None

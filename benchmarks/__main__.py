@@ -1,74 +1,111 @@
-"""Run every comparison, print the table, and write it to benchmarks/results.json and README.md.
+"""python -m benchmarks [COMPARISON ...] [--table PATH].
 
-    python -m benchmarks [WHAT ...]
+Run each part of the project and the peer it replaces in turn, on the same input, and check that both give the same
+answer. Without --table the input is the bundled sample, repeated and varied as benchmarks/data.py says. With names of
+comparisons only those are made anew; the other results stay as they were.
 
-With names of modules, only those comparisons are made anew; the other results stay as they were.
+Prints a table in Markdown and writes benchmarks/results.json.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib
-import json
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 from bandgaps.errors import InputError, exit_code
-from bandgaps.files import replacing, write_json
-from benchmarks.measure import ROOT, TABLE, Entry
+from bandgaps.files import read_json, write_json
+from benchmarks import data
+from benchmarks.measure import Entry
 
-MODULES = ("tables", "graphs", "megnet", "orderings", "forests")
-RESULTS = ROOT / "benchmarks" / "results.json"
-README = ROOT / "README.md"
-BEGIN, END = "<!-- benchmarks -->\n", "<!-- /benchmarks -->"
-MEANING = {
-    "features": "Magpie features of 106,113 formulas, against matminer's",
-    "read": "reading 31,257 materials without structures, against matminer's reader",
-    "read-structures": "the same with structures",
-    "write": "writing them",
-    "graphs": "from a table on disk to graphs, 5 Å, against matminer's reader and megnet's `CrystalGraph`",
-    "graphs-cached": "graphs from the cache, against `CrystalGraph` alone",
-    "epoch": "one training epoch of 2,000 crystals, 5 Å, batch 128, against megnet's",
-    "predict": "prediction at 5 Å, against megnet's `predict_graphs`",
-    "enumerate": "orderings of up to 12 atoms with multiplicities, against icet's without",
-    "forest-fit": "a forest at the same or a lower error, against scikit-learn's 100 trees",
-    "forest-predict": "its prediction with σ, against prediction without",
-}
+COMPARISONS = ("tables", "graphs", "megnet", "orderings", "forests")
+RESULTS = data.ROOT / "benchmarks" / "results.json"
+
+Results = dict[str, list[Entry]]  # comparison -> its rows
 
 
-def markdown(results: list[Entry]) -> str:
-    """The results as a table, one line a comparison."""
-    lines = ["| what | unit | peer | ours | ratio | same answer |", "|---|---|---:|---:|---:|---|"]
-    for each in results:
-        numbers = f"{each['peer']:,.4g} | {each['ours']:,.4g} | {each['ratio']:.3g}"
-        lines.append(
-            f"| {MEANING[each['what']]} | {each['unit']} | {numbers} | {'yes' if each['same'] else '**no**'} |"
-        )
-    return "\n".join(lines) + "\n"
-
-
-def with_table(text: str, results: list[Entry]) -> str:
-    """A document with the table between its two marks."""
-    start, end = text.index(BEGIN) + len(BEGIN), text.index(END)
-    return text[:start] + markdown(results) + text[end:]
-
-
-def main() -> None:
-    """Measure what was asked for."""
-    chosen = sys.argv[1:] or MODULES
-    if unknown := set(chosen) - set(MODULES):
-        raise InputError(f"{', '.join(sorted(unknown))}: no such comparison; there are {', '.join(MODULES)}")
-    if not TABLE.exists():
-        raise InputError(f"{TABLE}: no such file; the comparisons need the development data")
-    known: dict[str, Entry] = {}
-    if RESULTS.exists():
-        known = {each["what"]: each for each in json.loads(RESULTS.read_text(encoding="utf-8"))}
-    for name in chosen:
-        print(f"measuring {name} …", flush=True)
-        known |= {each["what"]: each for each in importlib.import_module(f"benchmarks.{name}").run()}
-        results = [known[what] for what in MEANING if what in known]
-        write_json(results, RESULTS)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure what is asked for."""
+    options = parser().parse_args(arguments)
+    if unknown := set(options.comparisons) - set(COMPARISONS):
+        raise InputError(f"{', '.join(sorted(unknown))}: no such comparison; there are {', '.join(COMPARISONS)}")
+    with data.opened(options.table, options.rows) as table:
+        print(f"measuring on {table.name}", flush=True)
+        results = earlier(options.output, table.name) if options.comparisons else {}
+        for name in options.comparisons or COMPARISONS:
+            print(f"{name} …", flush=True)
+            results[name] = compared(name, table)
+            write(results, table.name, options.output)
     print(markdown(results))
-    with replacing(README) as temporary:
-        temporary.write_text(with_table(README.read_text(encoding="utf-8"), results), encoding="utf-8")
+
+
+def parser() -> argparse.ArgumentParser:
+    """What can be asked for."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("comparisons", nargs="*", metavar="COMPARISON", help=f"of {', '.join(COMPARISONS)}; by default all")
+    add("--table", type=Path, metavar="PATH", help="table of query.py to measure on, with structures and band_gap (eV)")
+    add("--rows", type=int, default=data.ROWS, help="rows that the sample is repeated to (%(default)s)")
+    add("--output", type=Path, metavar="FILE", default=RESULTS, help="where to write (benchmarks/results.json)")
+    return parser
+
+
+def compared(name: str, table: data.Table) -> list[Entry]:
+    """The rows of one comparison.
+
+    Raises:
+        InputError: a peer is not installed.
+    """
+    try:
+        entries: list[Entry] = importlib.import_module(f"benchmarks.{name}").run(table)
+    except ModuleNotFoundError as error:
+        raise InputError(f"{error.name}: not installed; pip install -r requirements-dev.txt") from None
+    return entries
+
+
+def write(results: Results, table: str, path: Path) -> None:
+    """Write what was measured, and on which table."""
+    rows = [{"comparison": name, **row} for name in COMPARISONS for row in results.get(name, ())]
+    write_json({"table": table, "rows": rows}, path)
+
+
+def earlier(path: Path, table: str) -> Results:
+    """What was measured on this table before.
+
+    Raises:
+        InputError: the file is damaged, or its results are of another table.
+    """
+    if not path.exists():
+        return {}
+    content = read_json(path)
+    try:
+        known, rows = content["table"], [dict(row) for row in content["rows"]]
+        results: Results = {name: [] for name in COMPARISONS}
+        for row in rows:
+            results[row.pop("comparison")].append(Entry(**row))  # type: ignore[typeddict-item]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: damaged results ({error!r}); remove the file, or name another output") from None
+    if known != table:
+        raise InputError(f"{path}: measured on {known}; measure all comparisons anew, or write to another file")
+    return results
+
+
+def markdown(results: Results) -> str:
+    """The results as a table, one line a row."""
+    lines = ["| what | unit | peer | ours | ratio | same answer |", "|---|---|---:|---:|---:|---|"]
+    for row in (row for name in COMPARISONS for row in results.get(name, ())):
+        numbers = f"{row['peer']:,.4g} | {row['ours']:,.4g} | {row['ratio']:.3g}"
+        lines.append(f"| {row['what']} | {row['unit']} | {numbers} | {'yes' if row['same'] else '**no**'} |")
+    return "\n".join(lines)
+
+
+def start(name: str) -> int:
+    """Run one comparison as a module of its own, with the same flags; returns the exit code."""
+    return exit_code(lambda: main([name, *sys.argv[1:]]))
 
 
 if __name__ == "__main__":

@@ -1,87 +1,84 @@
-"""Which representation of disorder is nearer to the measured gaps of alloys other than Si-Ge.
+"""python -m benchmarks.disorder.
 
-    python -m benchmarks.disorder TABLE.json.gz MEASURED.csv [MEASURED.csv ...]
+Which representation of disorder is nearer to the known gaps of held-out alloys.
 
-Takes from the lists MEASURED (columns formula and target or band_gap, eV) the pseudo-binary alloys A(1-x)B(x)C whose
-ends AC and BC are in TABLE (of query.py, --polymorphs all) with one structure, leaves out those that the bundled model
-was trained on, and predicts each in two ways, at Vegard's volume: A and B share a site, or A and B lie at random on the
-sites of cells of eight formula units; each also less the bowing by disorder (`bandgaps.bowing`). Writes disorder.json
-to data/metrics/multifidelity.
+Takes the alloys of data/alloys/bowing.csv that are held out from the bundled model and from what taught it by
+pseudo-labels (`bandgaps.alloy.held_out`), and predicts each in two ways, at the volume of Zen's law: both elements
+share a site, or they lie at random on eight sites; each also less the bowing correction that the other systems give.
+The crystals are those of the sample. Prints the gaps of every alloy and writes their errors.
+
+The lists of measured gaps that the model was trained with are no use here: of every system in them it, or its teachers,
+have seen some composition.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from bandgaps import levels
-from bandgaps.alloy import bowing, known_alloys
-from bandgaps.alloy.bowing import DRAWS, predicted
-from bandgaps.alloy.known_alloys import SITES, MeasuredAlloy
+from bandgaps.alloy import bowing, bowing_parameters, held_out
+from bandgaps.alloy.representations import REPRESENTATIONS
 from bandgaps.errors import InputError, exit_code
 from bandgaps.files import write_json
-from bandgaps.structure import ensemble, model_files
-from bandgaps.table import measured_gaps, sources, storage
+from bandgaps.structure import model_files
 
 OUTPUT = Path("data") / "metrics" / "multifidelity" / "disorder.json"
 
 
-def ordered_gaps(model: ensemble.Model, alloys: list[MeasuredAlloy]) -> np.ndarray:
-    """Mean gap of random ordered cells of each alloy, on a straight line between the two nearest compositions, eV."""
-    generator = np.random.default_rng(0)
-    counts = [(int(SITES * alloy.x), min(int(SITES * alloy.x) + 1, SITES)) for alloy in alloys]
-    cells = [
-        alloy.ordered(n, generator)
-        for alloy, pair in zip(alloys, counts, strict=True)
-        for n in pair
-        for _ in range(DRAWS)
-    ]
-    below, above = predicted(model, cells).reshape(len(alloys), 2, DRAWS).mean(axis=2).T
-    part = np.array([SITES * alloy.x - low for alloy, (low, _) in zip(alloys, counts, strict=True)])
-    return (1 - part) * below + part * above
-
-
-def main() -> None:
-    """Compare, print and write."""
-    if len(sys.argv) < 3:
-        raise InputError("python -m benchmarks.disorder TABLE.json.gz MEASURED.csv [MEASURED.csv ...]")
-    model = model_files.load(bowing.BUNDLED)
-    lists = [sources.from_file(path, levels.EXPERIMENT) for path in sys.argv[2:]]
-    alloys = [
-        alloy
-        for alloy in known_alloys.find(storage.read(sys.argv[1]), *measured_gaps.together(lists, sources.Filters()))
-        if alloy.formula not in (model.formulas if model.formulas is not None else ())
-    ]
-    found = {
-        "shared-site": predicted(model, [alloy.shared_site() for alloy in alloys]),
-        "orderings": ordered_gaps(model, alloys),
+def scores(known: pd.Series, predicted: np.ndarray, lowered: np.ndarray, system: pd.Series) -> dict[str, float]:
+    """Mean absolute errors, of which one is the mean over systems, and bias, eV."""
+    error = predicted - known
+    return {
+        "mae": float(error.abs().mean()),
+        "mae_of_systems": float(error.abs().groupby(system).mean().mean()),
+        "bias": float(error.mean()),
+        "mae_lowered": float((lowered - known).abs().mean()),
     }
-    gap = np.array([alloy.gap for alloy in alloys])
-    system = np.array([alloy.system for alloy in alloys])
-    x = np.array([alloy.x for alloy in alloys])
-    lowered = {name: bowing.lowered(values, x, bowing.of(model, "experiment", name)) for name, values in found.items()}
+
+
+def parser() -> argparse.ArgumentParser:
+    """What can be asked for."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.disorder", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE", default=OUTPUT, help="where to write (%(default)s)")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Compare, print and write."""
+    options = parser().parse_args(arguments)
+    model = model_files.load(bowing.BUNDLED)
+    seen = held_out.systems_seen(model)
+    curves = [curve for curve in bowing_parameters.curves() if held_out.is_held_out(curve.alloy, seen)]
+    if len(curves) < 2:
+        raise InputError(f"{len(curves)} of the alloys are held out from the bundled model; nothing to compare")
+    table = bowing.departures(model, curves)
+    known = pd.Series(np.concatenate([curve.gap(bowing.JUDGED) for curve in curves]))
+    alloys = [(curve.alloy, float(x)) for curve in curves for x in bowing.JUDGED]
+    found = dict(
+        zip(
+            REPRESENTATIONS,
+            (held_out.shared_site_gaps(model, alloys), held_out.ordered_gaps(model, alloys)),
+            strict=True,
+        )
+    )
+    lowered = {name: gaps - bowing.of_others(table, name) for name, gaps in found.items()}
     result = {
         "alloys": len(alloys),
-        "systems": len(set(system)),
-        **{
-            name: {
-                "mae": float(np.abs(values - gap).mean()),
-                "mae_of_systems": float(pd.Series(np.abs(values - gap)).groupby(system).mean().mean()),
-                "bias": float((values - gap).mean()),
-                "mae_lowered": float(np.abs(lowered[name] - gap).mean()),
-            }
-            for name, values in found.items()
-        },
+        "systems": len(curves),
+        **{name: scores(known, gaps, lowered[name], table["system"]) for name, gaps in found.items()},
         "apart": float(np.abs(found["shared-site"] - found["orderings"]).mean()),
     }
-    print(
-        pd.DataFrame({"formula": [alloy.formula for alloy in alloys], "measured": gap, **found}).to_string(index=False)
-    )
+    columns = {"system": table["system"], "x": table["x"], "known": known, **found}
+    print(pd.DataFrame(columns).to_string(index=False, float_format="{:.3f}".format))
     print(result)
-    write_json(result, OUTPUT)
+    write_json(result, options.output)
 
 
 if __name__ == "__main__":

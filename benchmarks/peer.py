@@ -7,39 +7,29 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import orjson
 
-from bandgaps.errors import InputError
-from bandgaps.structure import neighbors
+from bandgaps.errors import RunError
 from bandgaps.table import storage
-from benchmarks.measure import ROOT, TABLE
+from bandgaps.table.records import Record
+from benchmarks.data import ROOT, Table, connected
 
-TABLES = (TABLE, ROOT / "data" / "sample" / "sample.json.gz")
+BATCH_SIZE = 128  # crystals in a step of training
 CUTOFF = 5.0  # Å
 TURNS = 2
 
 
-def sample(rows: int) -> tuple[list[dict[str, Any]], np.ndarray]:
-    """Dictionaries of random structures of the largest table there is, and their gaps, eV."""
-    table = storage.read_records(next(path for path in TABLES if path.exists()))
-    table = table[[_is_connected(record) for record in table["structure"]]] if len(table) < rows else table
-    table = table.sample(min(rows, len(table)), random_state=0)
-    return table["structure"].tolist(), table["band_gap"].to_numpy(dtype=np.float32)
-
-
-def _is_connected(record: dict[str, Any]) -> bool:
-    try:
-        neighbors.build([record], CUTOFF)
-    except InputError:
-        return False
-    return True
+def sample(table: Table, rows: int) -> tuple[list[Record], np.ndarray]:
+    """Dictionaries of so many random structures of the table, or all that can be graphs, and their gaps, eV."""
+    records = storage.read_records(table.path)
+    chosen = connected(records.sample(min(rows, len(records)), random_state=0), CUTOFF)
+    return chosen["structure"].tolist(), chosen["band_gap"].to_numpy(dtype=np.float32)
 
 
 @contextmanager
-def megnet(folder: Path, records: list[dict[str, Any]], targets: np.ndarray) -> Iterator[Callable[[str], float]]:
+def megnet(folder: Path, records: list[Record], targets: np.ndarray) -> Iterator[Callable[[str], float]]:
     """The megnet package, with these rows; a call makes it do something and returns the seconds that took."""
     (folder / "structures.json").write_bytes(orjson.dumps(records))
     np.save(folder / "targets.npy", targets)
@@ -59,7 +49,8 @@ def megnet(folder: Path, records: list[dict[str, Any]], targets: np.ndarray) -> 
             for line in answers:
                 if line.startswith("seconds "):
                     return float(line.split()[1])
-            raise RuntimeError(f"megnet failed at {task}:\n{(folder / 'errors.txt').read_text()[-2000:]}")
+            last = (folder / "errors.txt").read_text().strip().splitlines()[-1:]
+            raise RunError(f"megnet failed at {task}: {' '.join(last) or 'it says nothing'}")
 
         yield ask
         requests.close()

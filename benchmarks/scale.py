@@ -1,54 +1,86 @@
-"""How time and memory grow with the table: python -m benchmarks.scale.
+"""python -m benchmarks.scale [--table PATH].
 
-Features, reading, graphs and prediction on tables of 1,000, 10,000 and 100,000 materials; where the data end, crystals
-of the table are decorated with other elements. Each measurement runs in a process of its own, whose peak memory it is.
+How time and memory grow with the table: features, reading, graphs and prediction on tables of 1,000, 10,000 and 100,000
+materials. The crystals are those of the table, without --table of the bundled sample repeated and varied as
+benchmarks/data.py says; where they end, varied copies follow. Each measurement runs in a process of its own, whose peak
+memory it is, on Linux alone. Prints a line for each and writes benchmarks/scale.json.
 """
 
 from __future__ import annotations
 
+import argparse
 import gc
 import json
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from bandgaps.elements import SYMBOLS
-from bandgaps.errors import exit_code
+from bandgaps.errors import InputError, RunError, exit_code
 from bandgaps.files import write_json
-from bandgaps.table import cleaning, storage
-from benchmarks.measure import ROOT, TABLE
+from bandgaps.table import storage
+from benchmarks import data
 
 SIZES = (1_000, 10_000, 100_000)
 CUTOFF = 4.0  # Å
 TOLERANCE = 1.5  # how much more a row may cost in a table ten times as large, on a noisy machine
+STATUS = Path("/proc/self/status")
+RESULTS = data.ROOT / "benchmarks" / "scale.json"
 
 
-def main() -> None:
-    """Measure everything, or, with the name of a task and a table, that."""
-    if len(sys.argv) == 3:
-        print(json.dumps(measured(TASKS[sys.argv[1]], Path(sys.argv[2]))))
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure everything, or, in a process of its own, one task."""
+    options = parser().parse_args(arguments)
+    if not STATUS.exists():
+        raise RunError(f"{STATUS}: no such file; only Linux tells the peak of memory")
+    if min(options.sizes) < 1:
+        raise InputError(f"--sizes {min(options.sizes)}: a table has one row or more")
+    if options.task and not options.table:
+        raise InputError(f"--task {options.task}: on which table? name it with --table")
+    if options.task:
+        print(json.dumps(measured(TASKS[options.task], options.table)))
         return
-    results = []
-    with tempfile.TemporaryDirectory() as folder:
-        records = connected(storage.read_records(TABLE))
-        for size in SIZES:
+    with data.opened(options.table) as table, tempfile.TemporaryDirectory() as folder:
+        print(f"measuring on {table.name}", flush=True)
+        records, rows = data.connected(storage.read_records(table.path)), []
+        for size in options.sizes:
             path = Path(folder) / f"{size}.json.gz"
-            storage.write(grown(records, size), path)
+            storage.write(data.grown(records, size), path)
             for name in TASKS:
-                command = [sys.executable, "-m", "benchmarks.scale", name, str(path)]
-                output = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-                results.append({"what": name, "rows": size, **json.loads(output.splitlines()[-1])})
-                print(line(results[-1]), flush=True)
-    write_json(results, ROOT / "benchmarks" / "scale.json")
-    for name in defects(results):
+                rows.append({"what": name, "rows": size, **in_a_process(name, path)})
+                print(line(rows[-1]), flush=True)
+    write_json({"table": table.name, "rows": rows}, options.output)
+    for name in defects(rows):
         print(f"{name}: grows faster than linear")
+
+
+def parser() -> argparse.ArgumentParser:
+    """What can be asked for."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.scale", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--table", type=Path, metavar="PATH", help="table of query.py to measure on, with structures and band_gap (eV)")
+    add("--sizes", type=int, nargs="+", metavar="ROWS", default=SIZES, help="rows of the tables (1000 10000 100000)")
+    add("--output", type=Path, metavar="FILE", default=RESULTS, help="where to write (benchmarks/scale.json)")
+    add("--task", choices=TASKS, help="measure this alone, on --table as it is, and print time (s) and memory (bytes)")
+    return parser
+
+
+def in_a_process(task: str, path: Path) -> dict[str, float]:
+    """What is `measured` by a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.scale", "--task", task, "--table", str(path.resolve())]
+    done = subprocess.run(command, cwd=data.ROOT, check=False, capture_output=True, text=True)
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:]
+        raise RunError(f"{task}: failed with exit code {done.returncode} ({' '.join(last)})")
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def line(result: dict[str, Any]) -> str:
@@ -59,42 +91,10 @@ def line(result: dict[str, Any]) -> str:
 
 
 def defects(results: list[dict[str, Any]]) -> list[str]:
-    """Tasks whose cost a row rises from the second size to the largest."""
+    """Tasks whose cost a row rises from the last size but one to the largest."""
     cost = {(each["what"], each["rows"]): each["seconds"] / each["rows"] for each in results}
-    return [name for name in TASKS if cost[name, SIZES[-1]] > TOLERANCE * cost[name, SIZES[-2]]]
-
-
-def connected(records: pd.DataFrame) -> pd.DataFrame:
-    """The rows whose structures can be graphs: no atom is alone."""
-    from bandgaps.table.records import structure
-
-    return records[[not cleaning.has_isolated_atom(structure(record), CUTOFF) for record in records["structure"]]]
-
-
-def grown(records: pd.DataFrame, rows: int) -> pd.DataFrame:
-    """So many rows: those of the table in random order, then decorated copies of them."""
-    generator = np.random.default_rng(0)
-    shuffled = records.iloc[generator.permutation(len(records))]
-    parts = [shuffled]
-    while sum(map(len, parts)) < rows:
-        parts.append(decorated(shuffled, generator))
-    return pd.concat(parts, ignore_index=True).head(rows)
-
-
-def decorated(records: pd.DataFrame, generator: np.random.Generator) -> pd.DataFrame:
-    """The same crystals with every element replaced by another, of the first 83."""
-    known = SYMBOLS[:83]
-    other = dict(zip(known, generator.permutation(known).tolist(), strict=True))
-    structures, formulas = [], []
-    for record in records["structure"]:
-        sites = [
-            {**site, "species": [{"element": other.get(site["species"][0]["element"], "U"), "occu": 1}]}
-            for site in record["sites"]
-        ]
-        elements = [site["species"][0]["element"] for site in sites]
-        structures.append({**record, "sites": sites})
-        formulas.append("".join(f"{element}{elements.count(element)}" for element in dict.fromkeys(elements)))
-    return records.assign(structure=structures, formula=formulas)
+    *_, smaller, largest = [0, *sorted({rows for _, rows in cost})]
+    return [name for name in TASKS if cost[name, largest] > TOLERANCE * cost.get((name, smaller), np.inf)]
 
 
 def measured(task: Callable[[Path], Callable[[], Any]], path: Path) -> dict[str, float]:
@@ -112,7 +112,7 @@ def measured(task: Callable[[Path], Callable[[], Any]], path: Path) -> dict[str,
 
 def memory(name: str) -> int:
     """Memory of this process as Linux tells it: VmRSS now, VmHWM at its peak, bytes."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
+    status = STATUS.read_text(encoding="ascii")
     return 1024 * int(next(row.split()[1] for row in status.splitlines() if row.startswith(name)))
 
 
@@ -127,7 +127,7 @@ def features(path: Path) -> Callable[[], Any]:
 
 def reading(path: Path) -> Callable[[], Any]:
     """The table with its structures."""
-    import bandgaps.table.records  # noqa: F401 - what is imported when first needed is no cost of a row
+    import bandgaps.records  # noqa: F401 - what is imported when first needed is no cost of a row
 
     return lambda: storage.read(path)
 

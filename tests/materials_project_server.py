@@ -27,9 +27,9 @@ class Server(ThreadingHTTPServer):
     """The server; what is to go wrong is written into its attributes.
 
     Attributes:
-        database_version: what the heartbeat says.
+        database_version: what the heartbeat says; nothing where it is None.
         heartbeat_status: and the status it says it with.
-        trouble: called with the parameters of each request to the summary; a name from `TROUBLES` or None.
+        trouble: called with the parameters of each request to the summary; the name of what goes wrong, or None.
         requests: parameters of each request to the summary, in order.
     """
 
@@ -39,7 +39,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, documents: Documents) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.documents = documents
-        self.database_version = "2025.09.25"
+        self.database_version: str | None = "2025.09.25"
         self.heartbeat_status = 200
         self.trouble: Callable[[dict[str, str]], str | None] = lambda parameters: None
         self.requests: list[dict[str, str]] = []
@@ -73,8 +73,9 @@ class Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         parameters = {name: values[0] for name, values in parse_qs(url.query).items()}
         if url.path == "/heartbeat" and self.server.heartbeat_status == 200:
-            version = {"version": "0.86.4", "db_version": self.server.database_version}
-            self.reply(200, {"status": "OK", **version, "access_controlled_batch_ids": ["gnome_r2scan_statics"]})
+            version = {"db_version": self.server.database_version} if self.server.database_version else {}
+            batches = {"access_controlled_batch_ids": ["gnome_r2scan_statics"]}
+            self.reply(200, {"status": "OK", "version": "0.86.4", **version, **batches})
         elif url.path == "/materials/summary/":
             self.server.requests.append(parameters)
             self.summary(parameters, self.server.trouble(parameters))
@@ -98,6 +99,10 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(502, {"message": "An invalid response was received from the upstream server"})
         elif trouble == "bad request":
             self.reply(400, {"detail": "Problem processing one or more provided chemsys values."})
+        elif trouble == "no data":
+            self.reply(200, {"detail": "come back later"})
+        elif trouble == "a list":
+            self.reply(200, ["come back later"])
         else:
             self.page(parameters, trouble)
 
@@ -115,10 +120,12 @@ class Handler(BaseHTTPRequestHandler):
         if trouble == "documents repeat":
             page = [page[0]] * len(page)
         fields = parameters.get("_fields", "material_id").split(",")
+        if trouble == "no ids":
+            fields.remove("material_id")
         data = [{field: document[field] for field in fields if field in document} for document in page]
         self.reply(200, {"data": data, "meta": {"total_doc": len(matching), "api_version": "0.86.4"}}, trouble)
 
-    def reply(self, status: int, content: dict[str, Any], trouble: str | None = None) -> None:
+    def reply(self, status: int, content: Any, trouble: str | None = None) -> None:
         body = json.dumps(content).encode()
         if trouble == "truncated":
             body = body[: len(body) // 2]
@@ -167,7 +174,8 @@ def crystals() -> Documents:
     """166 summary documents of cubic crystals.
 
     Each of 80 rocksalts comes with a CsCl-type polymorph of higher energy; two rocksalts are blown up until their atoms
-    are alone, and two entries have no band structure. Every third formula is a metal.
+    are alone, and two entries have no band structure. Every third formula is a metal. Some documents have no formation
+    energy, and some others no density.
     """
     cations = ["Li", "Na", "K", "Rb", "Mg", "Ca", "Sr", "Ba", "Zn", "Cd"]
     anions = ["O", "S", "Se", "Te", "F", "Cl", "Br", "I"]
@@ -189,6 +197,8 @@ def crystals() -> Documents:
         documents.append(summary(f"mp-{1010 + number}", metal, 0.0, 0.0) | {"has_props": {"bandstructure": False}})
     for document in documents[5::40]:
         document.pop("formation_energy_per_atom")
+    for document in documents[7::40]:
+        document.pop("density")
     return documents[::-1]  # the real server keeps no order either
 
 
@@ -211,5 +221,6 @@ def summary(material_id: str, structure: Structure, band_gap: float, energy_abov
         "energy_above_hull": energy_above_hull,
         "formation_energy_per_atom": energy_above_hull - 1.5,
         "band_gap": band_gap,
+        "density": float(structure.density),
         "has_props": {"bandstructure": True},
     }

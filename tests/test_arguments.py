@@ -48,3 +48,20 @@ def test_numbers_keep_within_their_limits(value: float) -> None:
         with pytest.raises(argparse.ArgumentTypeError, match="not a number above 0 and below 100 Å"):
             read(repr(value))
     assert math.isclose(arguments.number(-1)("0.5"), 0.5)
+
+
+@given(st.floats(allow_nan=True, allow_infinity=True))
+def test_numbers_from_a_limit_on_keep_to_it(value: float) -> None:
+    read = arguments.at_least(0, "eV/atom")
+    if 0 <= value < math.inf:
+        assert read(repr(value)) == value
+    else:
+        with pytest.raises(argparse.ArgumentTypeError, match="not a number of 0 eV/atom or more"):
+            read(repr(value))
+
+
+@pytest.mark.parametrize("text", ["", "x", "0x1", "1 eV"])
+def test_what_is_no_number_is_refused(text: str) -> None:
+    for read in (arguments.number(0, unit="Å"), arguments.at_least(0, "Å")):
+        with pytest.raises(argparse.ArgumentTypeError, match="is not a number"):
+            read(text)

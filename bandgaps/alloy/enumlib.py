@@ -7,34 +7,46 @@ from typing import Any
 
 from pymatgen.core import Structure
 
-from bandgaps.alloy.orderings import Ordering, space_group
-from bandgaps.errors import InputError
+from bandgaps.alloy.orderings import Ordering, space_group, sublattice
+from bandgaps.errors import InputError, RunError
 
 
 def orderings_by_enumlib(parent: Structure, elements: tuple[str, str], max_atoms: int) -> list[Ordering]:
     """The same list from pymatgen's EnumerateStructureTransformation, which drives the programs of enumlib.
 
+    Args:
+        parent: as for `orderings.orderings`.
+        elements: the two elements.
+        max_atoms: of a cell.
+
     Raises:
         InputError: enumlib's programs are not on the PATH.
+        RunError: they fail.
     """
     missing = [program for program in ("enum.x", "makestr.x") if not shutil.which(program)]
     if missing:
         raise InputError(
-            f"--enumerator pymatgen: {' and '.join(missing)} of enumlib not found on the PATH; compile enumlib and add "
-            "its folder to the PATH, or leave the flag out: the built-in enumerator gives the same list"
+            f"{' and '.join(missing)} of enumlib not found on the PATH; compile enumlib and add its folder to the PATH "
+            "or take the built-in enumerator, which gives the same list"
         )
     from pymatgen.transformations.advanced_transformations import EnumerateStructureTransformation
 
-    found = []
+    first, second = elements
+    found = [parent, parent.copy().replace_species({first: second})]  # enumlib has nothing to order in these
     for cells in range(1, max_atoms // len(parent) + 1):
-        transformation = EnumerateStructureTransformation(cells, cells, check_ordered_symmetry=False)
-        atoms = cells * len(parent)
-        for number in range(atoms + 1):
-            disordered = parent.copy()
-            mixture: Any = dict(zip(elements, (1 - number / atoms, number / atoms), strict=True))
-            disordered.replace_species(dict.fromkeys(parent.symbol_set, mixture))
-            ranked: Any = transformation.apply_transformation(disordered, return_ranked_list=10**6)
-            found += [entry["structure"] for entry in ranked if len(entry["structure"]) == atoms]
+        transformation = EnumerateStructureTransformation(cells, cells, check_ordered_symmetry=False, n_jobs=1)
+        sites = cells * len(sublattice(parent, first))
+        for number in range(1, sites):
+            mixture: Any = {first: 1 - number / sites, second: number / sites}
+            disordered = parent.copy().replace_species({first: mixture})
+            try:
+                ranked: Any = transformation.apply_transformation(disordered, return_ranked_list=10**6)
+            except ValueError as error:
+                raise RunError(
+                    f"enumlib: no orderings with {number} {second} in cells of {cells * len(parent)} atoms ({error}); "
+                    "take the built-in enumerator"
+                ) from None
+            found += [entry["structure"] for entry in ranked if len(entry["structure"]) == cells * len(parent)]
     return [Ordering(structure, multiplicity(structure, parent)) for structure in found]
 
 

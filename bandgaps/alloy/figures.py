@@ -33,7 +33,7 @@ def orderings(
     a, b = system
     x = means[f"x_{b}"]
     with figure(path, WIDE, points) as axes:
-        _scatter_orderings(axes, points, f"x_{b}")
+        _scatter_orderings(axes, points, f"x_{b}", f"{len(points)} orderings")
         low, high = means["band_gap"] - means["band_gap_spread"], means["band_gap"] + means["band_gap_spread"]
         axes.fill_between(x, low, high, color=BLUE, alpha=0.2, linewidth=0, label="± spread over orderings")
         axes.plot(x, means["band_gap"], color=BLUE, marker="o", markersize=3, label="mean over orderings")
@@ -70,7 +70,7 @@ def disorder(
     a, b = system
     x = f"x_{b}"
     with figure(path, TALL, points) as axes:
-        _scatter_orderings(axes, points, x)
+        _scatter_orderings(axes, points, x, f"{len(points)} orderings, as predicted")
         gap, std = means["band_gap"], means["band_gap_std"]
         _band(axes, means[x], gap, std, wide, BLUE, "mean over orderings", marker="o", markersize=3)
         mixed = cells[(cells[x] > 0) & (cells[x] < 1)]
@@ -92,9 +92,8 @@ def disorder(
         alloy_axes(axes, a, b, label, below=True)
 
 
-def _scatter_orderings(axes: Axes, points: pd.DataFrame, x: str) -> None:
-    count = f"{len(points)} orderings"
-    axes.scatter(points[x], points["band_gap"], s=7, color=GREY, alpha=0.45, linewidths=0, label=count)
+def _scatter_orderings(axes: Axes, points: pd.DataFrame, x: str, label: str) -> None:
+    axes.scatter(points[x], points["band_gap"], s=7, color=GREY, alpha=0.45, linewidths=0, label=label)
 
 
 def _band(
@@ -117,7 +116,7 @@ def anchored(
 
     Args:
         path: the PDF.
-        curve: from `random_alloy.anchored_curve`.
+        curve: from `scores.anchored_curve`.
         system: the two elements (A, B); x is the fraction of B.
         measured: the measured curve, None where there is none.
         label: what the model is.

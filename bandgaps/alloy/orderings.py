@@ -1,12 +1,12 @@
-"""Ordered superstructures of a parent crystal, special quasirandom structures, and their volumes.
+"""Ordered superstructures of a parent crystal, and the mean of a property over them.
 
-A disordered alloy is represented by the symmetry-distinct orderings of its two elements on the sites of the parent
-(Hart & Forcade, Phys. Rev. B 77, 224115), or, at one composition, by one cell whose site correlations are as near to
-those of a random alloy as the cell allows (Zunger et al., Phys. Rev. Lett. 65, 353), or by sites that both share.
+A disordered alloy is represented by the symmetry-distinct orderings of its two elements on a sublattice of the parent
+(Hart & Forcade, Phys. Rev. B 77, 224115), each counted as often as there are labelings equivalent to it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,54 +19,83 @@ from bandgaps.errors import InputError
 from bandgaps.table.records import ordered
 
 SYMPREC = 1e-4  # Å; the parents are ideal crystals
+MOST_LABELINGS = 20_000_000  # some 60,000 orderings, which take a quarter of a minute and 0.6 GB
 
 
 @dataclass(frozen=True)
 class Ordering:
-    """An ordered superstructure of the parent, and how many labelings of the parent's sites are equivalent to it."""
+    """An ordered superstructure of the parent, and how many labelings of the sublattice are equivalent to it."""
 
     structure: Structure
     multiplicity: int
 
-    def fraction(self, element: str) -> float:
-        """Share of the atoms that are of `element`."""
-        return self.structure.composition.get_atomic_fraction(element)
-
 
 def orderings(parent: Structure, elements: tuple[str, str], max_atoms: int) -> list[Ordering]:
-    """Every symmetry-distinct ordering of two elements on the parent's sites, cells of up to `max_atoms` atoms.
+    """Every symmetry-distinct ordering of two elements on a sublattice, in cells of up to `max_atoms` atoms.
 
     Superlattices are enumerated as Hermite normal forms, labelings as bits; what the parent's space group or a
     translation maps onto each other counts once. Multiplicities are the sizes of these classes.
 
+    Args:
+        parent: the crystal; its sites of the first element are the sublattice.
+        elements: the two elements.
+        max_atoms: of a cell, spectators included.
+
     Raises:
-        InputError: `max_atoms` is below the parent's number of atoms.
+        InputError: `max_atoms` is below the parent's number of atoms, or makes for too many labelings.
     """
-    if max_atoms < len(parent):
-        raise InputError(f"--max-atoms: {max_atoms} is less than the {len(parent)} atoms of the parent cell")
-    operations = _SiteOperations.of(parent)
+    sites = sublattice(parent, elements[0])
+    check_size(max_atoms, len(parent), len(sites))
+    operations = _SiteOperations.of(parent, sites)
     found: list[Ordering] = []
     for cells in range(1, max_atoms // len(parent) + 1):
         for matrix, symmetries, copies in _distinct_superlattices(cells, operations.rotations):
             labels, orbits = _distinct_labelings(matrix, operations.taking(symmetries))
-            structures = _decorated(parent, matrix, labels, elements)
+            structures = _decorated(parent, sites, matrix, labels, elements)
             found += [Ordering(s, int(copies * orbit)) for s, orbit in zip(structures, orbits, strict=True)]
     return found
 
 
+def sublattice(parent: Structure, element: str) -> list[int]:
+    """The sites that hold an element."""
+    return [number for number, site in enumerate(parent) if site.specie.symbol == element]
+
+
+def check_size(max_atoms: int, atoms: int, sites: int) -> None:
+    """Raise InputError if cells of up to `max_atoms` cannot be enumerated.
+
+    Args:
+        max_atoms: of a cell.
+        atoms: of the parent's cell.
+        sites: of them, those on the sublattice.
+    """
+    if max_atoms < atoms:
+        raise InputError(f"cells of up to {max_atoms} atoms: the parent cell has {atoms}; allow at least as many")
+    labelings, largest = 0, 0
+    for cells in range(1, max_atoms // atoms + 1):
+        labelings += sum(a * a * c for a, c, _ in _diagonals(cells)) << (cells * sites)
+        largest = cells * atoms if labelings <= MOST_LABELINGS else largest
+    if labelings > MOST_LABELINGS:
+        count = f"{labelings:,}" if labelings < 10**15 else f"10^{math.log10(labelings):.0f}"
+        raise InputError(
+            f"cells of up to {max_atoms} atoms have {count} labelings, more than the {MOST_LABELINGS:,} that can be "
+            f"compared; allow at most {largest} atoms"
+        )
+
+
 @dataclass(frozen=True)
 class _SiteOperations:
-    """The parent's space group as it acts on sites: cell c and basis atom b go to R c + shift[b] and image[b]."""
+    """The space group as it acts on the sublattice: cell c and basis site b go to R c + shift[b] and image[b]."""
 
     rotations: np.ndarray  # (operations, 3, 3), integer, acting on columns of fractional coordinates
     images: np.ndarray  # (operations, basis)
     shifts: np.ndarray  # (operations, basis, 3)
 
     @classmethod
-    def of(cls, parent: Structure) -> _SiteOperations:
-        symmetry = space_group(parent)
-        moved = np.einsum("oij,bj->obi", symmetry["rotations"], parent.frac_coords) + symmetry["translations"][:, None]
-        offset = moved[:, :, None] - parent.frac_coords  # (operations, basis, candidate image, 3)
+    def of(cls, parent: Structure, sites: list[int]) -> _SiteOperations:
+        symmetry, basis = space_group(parent), parent.frac_coords[sites]
+        moved = np.einsum("oij,bj->obi", symmetry["rotations"], basis) + symmetry["translations"][:, None]
+        offset = moved[:, :, None] - basis  # (operations, basis, candidate image, 3)
         images = np.abs(offset - np.round(offset)).sum(axis=-1).argmin(axis=-1)
         shifts = np.take_along_axis(offset, images[:, :, None, None], axis=2)[:, :, 0]
         return cls(symmetry["rotations"].astype(int), images, np.round(shifts).astype(int))
@@ -97,16 +126,17 @@ def _distinct_superlattices(cells: int, rotations: np.ndarray) -> Iterator[tuple
 
 def _hermite_normal_forms(determinant: int) -> Iterator[list[list[int]]]:
     """Lower triangular integer matrices, each the unique basis of one superlattice of that index."""
+    for a, c, f in _diagonals(determinant):
+        for b in range(a):
+            for d in range(a):
+                for e in range(c):
+                    yield [[a, 0, 0], [b, c, 0], [d, e, f]]
+
+
+def _diagonals(determinant: int) -> list[tuple[int, int, int]]:
+    """Every three positive integers with this product."""
     divisors = [d for d in range(1, determinant + 1) if determinant % d == 0]
-    for a in divisors:
-        for c in divisors:
-            if determinant % (a * c):
-                continue
-            f = determinant // (a * c)
-            for b in range(a):
-                for d in range(a):
-                    for e in range(c):
-                        yield [[a, 0, 0], [b, c, 0], [d, e, f]]
+    return [(a, c, determinant // (a * c)) for a in divisors for c in divisors if determinant % (a * c) == 0]
 
 
 def _cells(matrix: np.ndarray) -> np.ndarray:
@@ -182,13 +212,16 @@ def _images(targets: np.ndarray) -> np.ndarray:
 
 
 def _decorated(
-    parent: Structure, matrix: np.ndarray, labels: np.ndarray, elements: tuple[str, str]
+    parent: Structure, sites: list[int], matrix: np.ndarray, labels: np.ndarray, elements: tuple[str, str]
 ) -> Iterator[Structure]:
     lattice = Lattice(matrix @ parent.lattice.matrix).get_lll_reduced_lattice()
-    sites = (_cells(matrix)[:, None] + parent.frac_coords).reshape(-1, 3)
-    coordinates = lattice.get_fractional_coords(sites @ parent.lattice.matrix) % 1
-    for bits in (labels[:, None] >> np.arange(len(sites)) & 1).tolist():
-        yield ordered(lattice, [elements[bit] for bit in bits], coordinates.copy())
+    places = (_cells(matrix)[:, None] + parent.frac_coords).reshape(-1, 3)
+    coordinates = lattice.get_fractional_coords(places @ parent.lattice.matrix) % 1
+    symbols = np.array([site.specie.symbol for site in parent] * len(_cells(matrix)), dtype=object)
+    labelled = (len(parent) * np.arange(len(_cells(matrix)))[:, None] + sites).ravel()
+    for bits in (labels[:, None] >> np.arange(len(labelled))) & 1:
+        symbols[labelled] = np.array(elements, dtype=object)[bits]
+        yield ordered(lattice, symbols.tolist(), coordinates.copy())
 
 
 def composition_means(points: pd.DataFrame, x: str) -> pd.DataFrame:

@@ -29,13 +29,11 @@ def cluster(address: str | None) -> Iterator[None]:
     try:
         from distributed import Client
     except ImportError:
-        raise InputError("--dask: the package distributed is not installed; pip install distributed") from None
+        raise InputError("the package distributed is not installed; pip install distributed") from None
     try:
         client = Client(address, timeout="10s")
     except (OSError, ValueError) as error:
-        raise RunError(
-            f"--dask {address}: no Dask scheduler answers there ({error}); start one, or correct it"
-        ) from None
+        raise RunError(f"no Dask scheduler answers at {address} ({error}); start one, or correct the address") from None
     with client, joblib.parallel_config(backend="dask", n_jobs=-1):
         yield
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,9 +14,15 @@ import pandas as pd
 from bandgaps import metrics
 from bandgaps.composition import forest
 from bandgaps.composition.cluster import PART, features, in_parts
+from bandgaps.errors import InputError
+from bandgaps.formulas import composition_keys
 from bandgaps.table import columns, splitting
 
+MODELS = ("non-metals", "combined")  # what each of the two forests is grown on
 IMPORTANCE_ROWS = 500  # enough to rank features; the cost grows with rows x features
+TUNING_FOLDS = 3
+SHUFFLES = 3  # of each feature
+FEATURES_A_PART = 20  # shuffled at once: a call of a forest has its price, a row its memory
 
 
 @dataclass(frozen=True)
@@ -30,26 +37,39 @@ class Rows:
 
     @property
     def train(self) -> np.ndarray:
-        """The rows a forest is grown on: all that are not for testing."""
+        """The rows a forest is grown on: all that are not for testing. It needs none to stop or to calibrate it."""
         return ~self.test
 
+    def grown_on(self, model: str) -> np.ndarray:
+        """The rows that one of `MODELS` is grown on, shape (rows,)."""
+        return self.train & ~self.metal if model == "non-metals" else self.train
+
     @classmethod
-    def of(cls, table: pd.DataFrame, target: str, path: Path, seed: int) -> Rows:
-        """The table's own split, or one by `seed` where it has none.
+    def of(cls, table: pd.DataFrame, target: str, path: Path) -> Rows:
+        """The table's own split, or that of seed 0 where it has none.
+
+        Args:
+            table: one row a composition.
+            target: the column to learn, eV.
+            path: where the table was read.
 
         Raises:
-            InputError: the target is missing or not a number, or a formula cannot be read.
+            InputError: as `to_score`, or one of `MODELS` has no rows to be grown on or tested with.
         """
         rows = cls.to_score(table, target, path)
-        parts = table["split"].to_numpy() if "split" in table else splitting.split(rows.metal, seed)
-        return replace(rows, test=parts == "test")
+        rows = replace(rows, test=splitting.with_split(table, target)["split"].to_numpy() == "test")
+        for name in MODELS:
+            for purpose, needed in (("training", rows.grown_on(name)), ("test", rows.test & ~rows.metal)):
+                if not needed.any():
+                    raise InputError(f"{path}: no {purpose} rows for the model {name!r}; query a larger table")
+        return rows
 
     @classmethod
     def to_score(cls, table: pd.DataFrame, target: str, path: Path) -> Rows:
         """All rows for testing.
 
         Raises:
-            InputError: as `of`.
+            InputError: the target is missing or not a number, or a formula cannot be read.
         """
         y = columns.target_values(table, target, path)
         formula = table["formula"].to_numpy()
@@ -57,8 +77,12 @@ class Rows:
         return cls(formula, features(formula.tolist()), y, metal, np.ones(len(table), dtype=bool))
 
     def without(self, formulas: np.ndarray) -> Rows:
-        """The same rows, but none of these formulas for testing."""
-        return replace(self, test=self.test & ~np.isin(self.formula.astype(str), formulas.astype(str)))
+        """The same rows, but none of these compositions, however they are spelled, for testing.
+
+        Raises:
+            ValueError: a formula cannot be read.
+        """
+        return replace(self, test=self.test & ~np.isin(composition_keys(self.formula), composition_keys(formulas)))
 
 
 def score(model: Any, rows: Rows) -> dict[str, Any]:
@@ -90,18 +114,22 @@ def _predict(model: Any, X: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
 def importances(model: Any, X: np.ndarray, y: np.ndarray, features: Sequence[str]) -> pd.DataFrame:
     """Increase of the mean absolute error (eV) when a feature is shuffled among rows, the costliest feature first.
 
-    Breiman, Mach. Learn. 45, 5, as scikit-learn's `permutation_importance`, over three shuffles.
+    Breiman, Mach. Learn. 45, 5, over three shuffles, which are the same for every feature.
     """
-    from sklearn.inspection import permutation_importance
-
-    rows = np.random.default_rng(0).permutation(len(X))[:IMPORTANCE_ROWS]
-    single = model.get_params()["n_jobs"]
-    model.set_params(n_jobs=1)  # few rows a call: starting threads would cost more than they save
-    found = permutation_importance(
-        model, X[rows], y[rows], scoring="neg_mean_absolute_error", n_repeats=3, random_state=0
-    )
-    model.set_params(n_jobs=single)
-    columns = {"feature": features, "mae_increase": found.importances_mean, "mae_increase_std": found.importances_std}
+    generator = np.random.default_rng(0)
+    rows = generator.permutation(len(X))[:IMPORTANCE_ROWS]
+    X, y = X[rows], y[rows]
+    orders = np.array([generator.permutation(len(X)) for _ in range(SHUFFLES)])
+    errors = []
+    for start in range(0, X.shape[1], FEATURES_A_PART):
+        part = range(X.shape[1])[start : start + FEATURES_A_PART]
+        shuffled = np.tile(X, (len(part), SHUFFLES, 1, 1))
+        for own, column in zip(shuffled, part, strict=True):
+            own[:, :, column] = X[orders, column]
+        predicted, _ = _predict(model, shuffled.reshape(-1, X.shape[1]))
+        errors.append(np.abs(predicted.reshape(shuffled.shape[:3]) - y).mean(axis=2))
+    increases = np.concatenate(errors) - np.abs(_predict(model, X)[0] - y).mean()
+    columns = {"feature": features, "mae_increase": increases.mean(axis=1), "mae_increase_std": increases.std(axis=1)}
     return pd.DataFrame(columns).sort_values("mae_increase", ascending=False, ignore_index=True)
 
 
@@ -118,8 +146,26 @@ def baselines(rows: Rows) -> dict[str, dict[str, Any]]:
         "ridge": make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 4, 15))),
         "SVR": make_pipeline(StandardScaler(), SVR(C=10)),
     }
-    part = rows.train & ~rows.metal
+    part = rows.grown_on("non-metals")
     return {name: score(model.fit(rows.X[part], rows.y[part]), rows) for name, model in candidates.items()}
+
+
+def check_tuning(rows: Rows) -> None:
+    """Raise InputError if there are too few rows for `tune`."""
+    found = int(rows.grown_on("non-metals").sum())
+    if found < TUNING_FOLDS:
+        raise InputError(f"needs {TUNING_FOLDS} training rows that are non-metals; found {found}; query a larger table")
+
+
+def check_folds(rows: Rows, folds: int, tuned: bool) -> None:
+    """Raise InputError if there are too few rows for `cross_validate` with so many folds."""
+    for name, part in (("metals", rows.metal), ("non-metals", ~rows.metal)):
+        found = int(part.sum())
+        if 0 < found < folds:
+            raise InputError(f"{folds} folds need as many {name}; found {found}; take fewer folds or a larger table")
+    gapped = int((~rows.metal).sum())
+    if tuned and gapped - math.ceil(gapped / folds) < TUNING_FOLDS:
+        raise InputError(f"{gapped} non-metals are too few to tune within {folds} folds; query a larger table")
 
 
 def tune(rows: Rows, candidates: int, seed: int, jobs: int) -> dict[str, Any]:
@@ -132,21 +178,46 @@ def tune(rows: Rows, candidates: int, seed: int, jobs: int) -> dict[str, Any]:
         "min_samples_split": [2, 3, 4, 6, 8],
         "bootstrap": [False, True],
     }
-    part = rows.train & ~rows.metal
+    part = rows.grown_on("non-metals")
     search = RandomizedSearchCV(
-        forest.new(seed, jobs), choices, n_iter=candidates, scoring="neg_mean_absolute_error", cv=3, random_state=seed
+        forest.new(seed, jobs),
+        choices,
+        n_iter=candidates,
+        scoring="neg_mean_absolute_error",
+        cv=TUNING_FOLDS,
+        random_state=seed,
     )
     return dict(search.fit(rows.X[part], rows.y[part]).best_params_)
 
 
-def cross_validate(rows: Rows, folds: int, seed: int, jobs: int, settings: dict[str, Any]) -> dict[str, Any]:
-    """Mean and standard deviation over K folds of all rows of each model's MAE (eV) on the non-metals held out."""
+def cross_validate(rows: Rows, folds: int, seed: int, jobs: int, candidates: int = 0) -> dict[str, Any]:
+    """How well each model does on rows that are held out in turn.
+
+    Args:
+        rows: all of them take part, whatever they are for.
+        folds: how many.
+        seed: of the folds and the forests.
+        jobs: cores.
+        candidates: how many hyperparameters to choose among, anew within each fold's training rows, so that no row
+            scores what it has chosen (nested cross-validation); 0 takes the default ones.
+
+    Returns:
+        Of each of `MODELS` the mean absolute error on the non-metals held out (eV): mean and standard deviation over
+        folds, and each fold's; where they were chosen, also each fold's hyperparameters.
+    """
     from sklearn.model_selection import StratifiedKFold
 
-    maes: dict[str, list[float]] = {"non-metals": [], "combined": []}
-    for train, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(rows.X, rows.metal):
-        held_out = test[~rows.metal[test]]
-        for name, part in (("non-metals", train[~rows.metal[train]]), ("combined", train)):
-            model = forest.new(seed, jobs).set_params(**settings).fit(rows.X[part], rows.y[part])
+    maes: dict[str, list[float]] = {name: [] for name in MODELS}
+    chosen = []
+    for _, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(rows.X, rows.metal):
+        fold = replace(rows, test=np.isin(np.arange(len(rows.y)), test))
+        chosen.append(tune(fold, candidates, seed, jobs) if candidates else {})
+        for name in MODELS:
+            part = fold.grown_on(name)
+            model = forest.new(seed, jobs).set_params(**chosen[-1]).fit(rows.X[part], rows.y[part])
+            held_out = fold.test & ~fold.metal
             maes[name].append(metrics.scores(rows.y[held_out], model.predict(rows.X[held_out]))["mae"])
-    return {name: {"mae": float(np.mean(m)), "mae_std": float(np.std(m)), "folds": m} for name, m in maes.items()}
+    tuned = {"hyperparameters": chosen} if candidates else {}
+    return {
+        name: {"mae": float(np.mean(m)), "mae_std": float(np.std(m)), "folds": m} | tuned for name, m in maes.items()
+    }

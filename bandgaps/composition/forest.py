@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.tree import ExtraTreeRegressor
-from sklearn.tree._tree import NODE_DTYPE, Tree
+from sklearn.tree._tree import Tree
 
-from bandgaps import model_folders
+from bandgaps import model_folders, processors
+from bandgaps.composition import trees
 from bandgaps.errors import InputError
 
 KIND = "composition forest"
-_NODE_FIELDS = ("left_child", "right_child", "feature", "threshold", "impurity", "n_node_samples")
 _CHUNK = 10_000  # rows whose leaves are looked up at once
 
 
@@ -63,9 +63,9 @@ class UncertainForest(ExtraTreesRegressor):
 
     def _nodes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Mean and impurity of every node of every tree, end to end, and where each tree starts."""
-        trees = [estimator.tree_ for estimator in self.estimators_]
-        starts = np.cumsum([0, *(tree.node_count for tree in trees[:-1])])
-        return np.concatenate([t.value[:, 0, 0] for t in trees]), np.concatenate([t.impurity for t in trees]), starts
+        grown = [estimator.tree_ for estimator in self.estimators_]
+        starts = np.cumsum([0, *(tree.node_count for tree in grown[:-1])])
+        return np.concatenate([t.value[:, 0, 0] for t in grown]), np.concatenate([t.impurity for t in grown]), starts
 
 
 def new(seed: int = 0, jobs: int | None = None) -> UncertainForest:
@@ -89,19 +89,17 @@ def save(
         features: names of the columns it was fitted on.
         training: the rows it was fitted on, `formula` and `target` (eV).
     """
-    trees = [estimator.tree_ for estimator in forest.estimators_]
-    states = [tree.__getstate__() for tree in trees]
-    nodes = np.concatenate([state["nodes"] for state in states])
-    arrays = {name: np.ascontiguousarray(nodes[name]) for name in _NODE_FIELDS}
-    arrays["value"] = np.concatenate([state["values"][:, 0, 0] for state in states])
-    arrays["node_count"] = np.array([tree.node_count for tree in trees])
-    arrays["max_depth"] = np.array([tree.max_depth for tree in trees])
+    arrays = trees.to_arrays([estimator.tree_ for estimator in forest.estimators_])
     card = {"kind": KIND, **card, "hyperparameters": forest.get_params(), "features": list(features)}
     model_folders.save(folder, card, {"trees": arrays, "training": training})
 
 
 def load(folder: Path | str, features: Sequence[str]) -> tuple[UncertainForest, dict[str, Any], model_folders.Arrays]:
-    """Read a forest, its card and the rows it was fitted on.
+    """Read a forest, its card and the rows it was fitted on; it predicts with all cores.
+
+    Args:
+        folder: of `save`.
+        features: names of the columns it must have been fitted on.
 
     Raises:
         InputError: there is no forest in the folder, it is damaged, or it was trained on other features.
@@ -109,29 +107,59 @@ def load(folder: Path | str, features: Sequence[str]) -> tuple[UncertainForest, 
     card, members = model_folders.load(folder, KIND)
     if card.get("features") != list(features):
         raise InputError(f"{folder}: trained on other columns than these {len(features)} features; train it again")
-    forest = UncertainForest(**card["hyperparameters"])
-    arrays = members["trees"]
-    ends = np.cumsum(arrays["node_count"])
-    parts = [slice(end - count, end) for end, count in zip(ends, arrays["node_count"], strict=True)]
-    depths = arrays["max_depth"].tolist()
-    forest.estimators_ = [_tree(arrays, *each, len(features)) for each in zip(parts, depths, strict=True)]
-    forest.n_features_in_, forest.n_outputs_ = len(features), 1
-    return forest, card, members["training"]
+    try:
+        forest = _forest(card, members.get("trees", {}), len(features))
+        training = _training(members.get("training", {}))
+    except ValueError as error:
+        raise InputError(f"{folder}: not a forest as this project saves it ({error}); train it again") from None
+    return forest, card, training
 
 
-def _tree(arrays: dict[str, np.ndarray], part: slice, depth: int, features: int) -> ExtraTreeRegressor:
-    nodes = np.zeros(part.stop - part.start, dtype=NODE_DTYPE)
-    for name in _NODE_FIELDS:
-        nodes[name] = arrays[name][part]
-    nodes["weighted_n_node_samples"] = nodes["n_node_samples"]
-    tree = Tree(features, np.array([1], dtype=np.intp), 1)
-    values = np.ascontiguousarray(arrays["value"][part, None, None])
-    tree.__setstate__({"max_depth": depth, "node_count": len(nodes), "nodes": nodes, "values": values})
+def _forest(card: dict[str, Any], arrays: model_folders.Arrays, features: int) -> UncertainForest:
+    forest = _hyperparameters(card)
+    forest.estimators_ = [_estimator(tree, features) for tree in trees.from_arrays(arrays, features)]
+    forest.n_features_in_, forest.n_outputs_ = features, 1
+    if forest.n_estimators != len(forest.estimators_):
+        raise ValueError(f"{len(forest.estimators_)} trees, of which the card says {forest.n_estimators}")
+    return forest
+
+
+def _hyperparameters(card: dict[str, Any]) -> UncertainForest:
+    """A forest to be, as the card says, but silent and with all cores.
+
+    Raises:
+        ValueError: the card has no target, or other hyperparameters than a forest with uncertainty can have.
+    """
+    hyperparameters, forest = card.get("hyperparameters"), new()
+    if not isinstance(card.get("target"), str) or not isinstance(hyperparameters, dict):
+        raise ValueError(f"{model_folders.CARD} lacks a target or hyperparameters")
+    unknown = sorted(hyperparameters.keys() - forest.get_params().keys())
+    if unknown:
+        raise ValueError(f"unknown hyperparameter {unknown[0]!r}")
+    forest.set_params(**hyperparameters).set_params(n_jobs=processors.cores(), verbose=0, warm_start=False)
+    forest._validate_params()
+    if forest.criterion != "squared_error":
+        raise ValueError(f"criterion {forest.criterion!r}, whose impurity is no variance")
+    return forest
+
+
+def _training(arrays: model_folders.Arrays) -> model_folders.Arrays:
+    """The rows it was fitted on.
+
+    Raises:
+        ValueError: they are not formulas and as many finite numbers.
+    """
+    for name, kind in (("formula", "U"), ("target", "f")):
+        array = arrays.get(name)
+        if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype.kind != kind:
+            raise ValueError(f"no column {name} of the rows it was trained on")
+    if arrays["formula"].shape != arrays["target"].shape or not np.isfinite(arrays["target"]).all():
+        raise ValueError("not every row it was trained on has a target")
+    return arrays
+
+
+def _estimator(tree: Tree, features: int) -> ExtraTreeRegressor:
     estimator = ExtraTreeRegressor()
-    estimator.tree_, estimator.n_features_in_, estimator.n_outputs_, estimator.max_features_ = (
-        tree,
-        features,
-        1,
-        features,
-    )
+    estimator.tree_, estimator.max_features_ = tree, features
+    estimator.n_features_in_, estimator.n_outputs_ = features, 1
     return estimator

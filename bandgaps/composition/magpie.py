@@ -7,21 +7,23 @@ package; the statistics of all formulas with equally many elements are taken at 
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import numpy as np
+from pymatgen.core import Composition
 
 from bandgaps.elements import PROPERTIES, SYMBOLS, elemental_table
 from bandgaps.errors import InputError
 
 STATISTICS = ("minimum", "maximum", "range", "mean", "avg_dev", "mode")
 LABELS = tuple(f"MagpieData {statistic} {name}" for name in PROPERTIES for statistic in STATISTICS)
-_NUMBERS = np.zeros((128, 128), dtype=np.intp)  # atomic numbers by the letters of the symbol
+_NUMBERS = {**{symbol: number for number, symbol in enumerate(SYMBOLS, start=1)}, "D": 1, "T": 1}
+_PART = re.compile(r"[A-Z][^A-Z]*|[^A-Z]+")  # of a formula: an element and what follows it
+_PLAIN = re.compile(r"([A-Z][a-z]?)([0-9]{0,9})")  # such a part as Si49
 _CHUNK = 20_000  # formulas whose statistics are taken at once: enough to be fast, little beside the result
-
-
-for _number_of, _symbol in [*enumerate(SYMBOLS, start=1), (1, "D"), (1, "T")]:
-    _NUMBERS[ord(_symbol[0]), ord(_symbol[1]) if len(_symbol) > 1 else 0] = _number_of
 
 
 def features(formulas: Sequence[str], first_row: int = 0) -> np.ndarray:
@@ -34,7 +36,7 @@ def features(formulas: Sequence[str], first_row: int = 0) -> np.ndarray:
     result = np.empty((len(formulas), len(LABELS)))
     table = elemental_table()
     for start in range(0, len(formulas), _CHUNK):
-        for rows, numbers, amounts in _by_size(formulas[start : start + _CHUNK], first_row + start):
+        for rows, numbers, amounts in elements_and_amounts(formulas[start : start + _CHUNK], first_row + start):
             result[start + rows] = _statistics(table[numbers - 1], amounts)
     return result
 
@@ -61,64 +63,49 @@ def _statistics(values: np.ndarray, amounts: np.ndarray) -> np.ndarray:
     return result.reshape(len(result), len(LABELS))
 
 
-def _by_size(formulas: Sequence[str], first_row: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Rows with equally many elements, their atomic numbers and amounts, each of shape (elements, rows).
+def elements_and_amounts(
+    formulas: Sequence[str], first_row: int = 0
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Formulas taken apart, those with equally many elements together.
 
-    Formulas of plain elements and whole numbers, nearly all there are, are read all at once; the rest one by one.
+    Formulas of different elements and whole numbers, nearly all there are, are read at once; the rest one by one.
+
+    Yields:
+        Rows, counted from 0, shape (rows,); their atomic numbers and amounts, each of shape (elements, rows).
+
+    Raises:
+        InputError: as `features`.
     """
-    row, number, amount, plain = _plain_pairs(formulas)
-    sizes = np.where(plain, np.bincount(row, minlength=len(formulas)), 0)
-    starts = np.searchsorted(row, np.arange(len(formulas)))
-    others = {index: _composition(formulas[index], first_row + index) for index in np.flatnonzero(~plain).tolist()}
-    for size in np.unique(sizes[plain]):
+    parts = [_PART.findall(formula) if isinstance(formula, str) and formula else [""] for formula in formulas]
+    joined = [*chain.from_iterable(parts)]
+    places = {part: place for place, part in enumerate(dict.fromkeys(joined))}
+    place = np.fromiter(map(places.__getitem__, joined), dtype=np.intp, count=len(joined))
+    known = np.array([_plain(part) for part in places], dtype=np.intp).reshape(-1, 2)
+    sizes = np.array([len(each) for each in parts], dtype=np.intp)
+    starts = np.cumsum(sizes) - sizes
+    for size in np.unique(sizes):
         rows = np.flatnonzero(sizes == size)
-        pairs = starts[rows] + np.arange(size)[:, None]
-        yield rows, number[pairs], amount[pairs]
-    for index, (numbers, amounts) in others.items():
-        yield np.array([index]), np.array(numbers)[:, None], np.array(amounts)[:, None]
+        numbers, amounts = known[place[starts[rows] + np.arange(size)[:, None]]].transpose(2, 0, 1)
+        different = (np.diff(np.sort(numbers, axis=0), axis=0) > 0).all(axis=0)
+        plain = different & (numbers > 0).all(axis=0) & (amounts > 0).all(axis=0)
+        yield rows[plain], numbers[:, plain], amounts[:, plain]
+        for row in rows[~plain].tolist():
+            number, amount = _composition(formulas[row], first_row + row)
+            yield np.array([row]), np.array(number)[:, None], np.array(amount)[:, None]
 
 
-def _plain_pairs(formulas: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Elements and amounts of formulas such as Si49Ge51, read from the bytes of all of them at once.
-
-    Returns:
-        Row, atomic number and amount of each element in the order written; and which rows were plain enough: whole
-        numbers, no brackets, known elements, none twice.
-    """
-    text = "\n".join(f if isinstance(f, str) and f and "\n" not in f else "?" for f in formulas) + "\n"
-    letters = np.frombuffer(text.encode("ascii", "replace"), dtype=np.uint8)
-    end = letters == ord("\n")
-    upper, lower, digit = ((letters >= low) & (letters <= high) for low, high in (b"AZ", b"az", b"09"))
-    row_of = np.cumsum(end) - end
-    heads = np.flatnonzero(upper)
-    row, two = row_of[heads], lower[heads + 1]
-    number = _NUMBERS[letters[heads], np.where(two, letters[heads + 1], 0)]
-
-    amount, position = np.zeros(len(heads)), heads + 1 + two
-    reading = digit[position]
-    amount[~reading] = 1
-    while reading.any():
-        amount[reading] = 10 * amount[reading] + (letters[position[reading]] - ord("0"))
-        position += reading
-        reading &= digit[position]
-
-    plain = upper[np.concatenate([[0], np.flatnonzero(end)[:-1] + 1])]  # begins with an element
-    plain[row_of[~(upper | lower | digit | end)]] = False
-    plain[row[(number == 0) | (amount == 0) | ~(upper | end)[position]]] = False
-    order = np.lexsort((number, row))
-    twice = (np.diff(row[order]) == 0) & (np.diff(number[order]) == 0)
-    plain[row[order][1:][twice]] = False
-    return row, number, amount, plain
+def _plain(part: str) -> tuple[int, int]:
+    """Atomic number and amount of a part such as Si49; zeros where it is another kind of part."""
+    found = _PLAIN.fullmatch(part)
+    return (_NUMBERS.get(found[1], 0), int(found[2] or 1)) if found else (0, 0)
 
 
 def _composition(formula: str, row: int) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """Atomic numbers and amounts by pymatgen, for formulas with brackets, fractions, repeated elements or errors."""
-    from pymatgen.core import Composition
-
     try:
         amounts = Composition(formula, strict=True).element_composition
-        if not amounts:
-            raise ValueError("no element in it")
+        if not 0 < sum(amounts.values()) < math.inf:
+            raise ValueError("no number of atoms above 0")
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"row {row}: cannot read the formula {formula!r} ({error}); write it as in Si49Ge51") from None
     return tuple(element.Z for element in amounts), tuple(amounts.values())

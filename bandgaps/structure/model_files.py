@@ -10,7 +10,7 @@ import numpy as np
 
 from bandgaps import model_folders
 from bandgaps.errors import InputError
-from bandgaps.files import write_json
+from bandgaps.files import restore, write_json
 from bandgaps.structure import published
 from bandgaps.structure.calibration import Calibration
 from bandgaps.structure.ensemble import Model
@@ -22,14 +22,16 @@ KIND = "megnet"
 def save(model: Model, folder: Path | str) -> None:
     """Write a model as a folder, atomically: `model.json` and the weights of each member as `member-K.npz`.
 
-    The formulas it has seen go to `training.npz`. Weights that half precision can hold take half the room.
+    The formulas it has seen, and those of its teachers, go to `training.npz`. Weights that half precision can hold take
+    half the room.
     """
     groups = {
         f"member-{number}": {name: _compact(array) for name, array in weights.items()}
         for number, weights in enumerate(model.members)
     }
+    taught = {"formula": model.formulas, "teachers": model.teachers}
     if model.formulas is not None:
-        groups["training"] = {"formula": model.formulas.astype(bytes)}
+        groups["training"] = {name: array.astype(bytes) for name, array in taught.items() if array is not None}
     model_folders.save(folder, _content(model), groups)
 
 
@@ -71,6 +73,7 @@ def load(path_or_name: Path | str, downloads: Path | str = published.FOLDER, url
         RunError: a published model could not be downloaded.
     """
     path = Path(path_or_name)
+    restore(path)
     if not path.exists() and str(path_or_name) in published.MODELS:
         path = published.fetch(str(path_or_name), downloads, url or published.URL)
     if path.is_file():
@@ -117,14 +120,14 @@ def _load_own(folder: Path) -> Model:
         calibrations = {name: Calibration(**each) for name, each in content.get("calibrations", {}).items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path}: damaged or of another version ({error!r}); train the model again") from None
-    formulas = groups.pop("training", {}).get("formula")
+    taught = {name: array.astype(str) for name, array in groups.pop("training", {}).items()}
     if not groups or not np.isfinite([mean, std]).all():
         raise InputError(f"{path}: no members, or a mean or std that is not a number; train the model again")
     members = [_checked(weights, settings, folder / f"{name}.npz") for name, weights in groups.items()]
     own = {"kind", "hyperparameters", "mean", "std", "lowest", "calibrations", "sha256"}
     card = {key: value for key, value in content.items() if key not in own}
-    formulas = None if formulas is None else formulas.astype(str)
-    return Model(settings, members, mean, std, card, formulas, lowest, calibrations)
+    formulas, teachers = taught.get("formula"), taught.get("teachers")
+    return Model(settings, members, mean, std, card, formulas, lowest, calibrations, teachers)
 
 
 def _settings(values: dict[str, Any]) -> Hyperparameters:

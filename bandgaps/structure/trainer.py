@@ -163,7 +163,7 @@ class Trainer:
 
     def named(self, vector: np.ndarray) -> dict[str, np.ndarray]:
         """The weights in a vector by their names."""
-        return {name: array.numpy() for name, array in parameters.named(tf.constant(vector), self.settings).items()}
+        return parameters.arrays(vector, self.settings)
 
     def store(self, path: Path) -> None:
         """Write all that the rest of the training depends on, atomically."""

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from bandgaps.files import read_json, sha256, write_json
+from bandgaps.model_folders import provenance
+from bandgaps.table import columns
+
+PACKAGES = ("pymatgen", "pandas", "numpy", "mp-api")
 
 
 @dataclass(frozen=True)
@@ -30,8 +37,8 @@ def stem(path: Path | str) -> str:
 
 
 def write_meta(path: Path | str, meta: dict[str, Any]) -> None:
-    """Write the account of the table at `path` (source, filters, counts, date), with its checksum, beside it."""
-    write_json({**meta, "sha256": sha256(path)}, meta_path(path))
+    """Write the account of the table at `path` beside it, with date, versions of packages and the table's checksum."""
+    write_json({**meta, **provenance(PACKAGES), "sha256": sha256(path)}, meta_path(path))
 
 
 def read_meta(path: Path | str) -> dict[str, Any]:
@@ -41,3 +48,24 @@ def read_meta(path: Path | str) -> dict[str, Any]:
         return {}
     meta = read_json(beside)
     return meta if isinstance(meta, dict) and meta.get("sha256") == sha256(path) else {}
+
+
+def outcome(table: pd.DataFrame, target: str, steps: Sequence[Step]) -> dict[str, Any]:
+    """What the steps left, and how many rows each part of the finished table has."""
+    return {
+        "steps": [{"kept": step.kept, "rows": step.rows} for step in steps],
+        "counts": columns.counts(table, target),
+    }
+
+
+def in_words(meta: dict[str, Any]) -> str:
+    """The steps of an account with their counts, as a table, and the counts of the parts."""
+    steps = [(f"{step['rows']:,}", step["kept"]) for step in meta["steps"]]
+    width = max(len(rows) for rows, _ in [("rows", ""), *steps])
+    lines = [f"{rows:>{width}}  {kept}" for rows, kept in [("rows", "kept"), *steps]]
+    lines += ["", ", ".join(f"{count:,} {name}" for name, count in meta["counts"].items())]
+    if measured := meta["measured"]:
+        lines.append(
+            f"{measured['matched']:,} of the {measured['formulas']:,} formulas in {measured['input']} are in the table"
+        )
+    return "\n".join(lines)

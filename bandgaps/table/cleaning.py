@@ -12,7 +12,7 @@ from bandgaps.errors import InputError
 from bandgaps.formulas import has_together, in_system
 from bandgaps.table import columns, splitting
 from bandgaps.table.account import Step
-from bandgaps.table.columns import energy_column, represents_composition
+from bandgaps.table.columns import energy_column, keys, represents_composition
 from bandgaps.table.sources import Filters, Source
 
 if TYPE_CHECKING:
@@ -22,33 +22,33 @@ ISOLATION_CUTOFF = 4.0  # Å
 
 
 def clean(table: pd.DataFrame, target: str, all_polymorphs: bool = False) -> tuple[pd.DataFrame, list[Step]]:
-    """Keep one material a formula, or all its polymorphs, and none that comes apart.
+    """Keep one material of each composition, or all its polymorphs, and none with an isolated atom.
 
-    The polymorph of lowest energy represents its formula, one of unknown energy only where it is the only one; where
-    no energy is known at all, a formula's rows are averaged.
+    The polymorph of lowest energy represents its composition, one of unknown energy only where there is no other. In a
+    table without energies, the target is averaged over the rows of each composition, and the first spelling stays.
 
     Returns:
         The rows left, renumbered from 0, and the steps with their counts.
     """
     energy = energy_column(table)
     if all_polymorphs:
-        steps = [Step(f"every polymorph of {table['formula'].nunique():,} formulas", len(table))]
+        steps = [Step(f"every polymorph of {keys(table).nunique():,} compositions", len(table))]
     elif energy:
         table = table[represents_composition(table)].reset_index(drop=True)
-        steps = [Step(f"polymorph of lowest {energy} of each formula", len(table))]
+        steps = [Step(f"polymorph of lowest {energy} of each composition", len(table))]
     else:
-        table = _mean_of_formulas(table, target)
-        steps = [Step("mean of each formula's rows (no energy to choose by)", len(table))]
+        table = _mean_of_compositions(table, target)
+        steps = [Step("mean of each composition's rows (no energy to choose by)", len(table))]
     if "structure" in table:
         table = table[[not has_isolated_atom(structure) for structure in table["structure"]]].reset_index(drop=True)
         steps.append(Step(f"no atom without a neighbour within {ISOLATION_CUTOFF:g} Å", len(table)))
     return table, steps
 
 
-def _mean_of_formulas(table: pd.DataFrame, target: str) -> pd.DataFrame:
-    first = table.drop_duplicates("formula").reset_index(drop=True)
-    means = table.groupby("formula")[target].mean()
-    return first.assign(**{target: first["formula"].map(means)})
+def _mean_of_compositions(table: pd.DataFrame, target: str) -> pd.DataFrame:
+    compositions = keys(table)
+    means = table[target].groupby(compositions).transform("mean")
+    return table.assign(**{target: means})[~compositions.duplicated()].reset_index(drop=True)
 
 
 def has_isolated_atom(structure: Structure, cutoff: float = ISOLATION_CUTOFF) -> bool:
@@ -60,13 +60,21 @@ def has_isolated_atom(structure: Structure, cutoff: float = ISOLATION_CUTOFF) ->
 def prepare(
     source: Source, target: str, filters: Filters, seed: int, train_on: Collection[str] = ()
 ) -> tuple[pd.DataFrame, list[Step]]:
-    """Filter, clean and split by formula; the reduced formulas `train_on` are for training, whatever the seed.
+    """Filter, clean and split by composition.
+
+    Args:
+        source: the rows.
+        target: the column to predict later on; rows must have a number in it.
+        filters: which rows to keep.
+        seed: of the split, any non-negative integer.
+        train_on: formulas whose rows are for training, whatever the seed.
 
     Returns:
         The table, with a column `split`, and the steps with the number of rows after each.
 
     Raises:
-        InputError: a column that is asked for is missing, a row has no target, or no row is left.
+        InputError: a column that is asked for is missing, a formula cannot be read, or no row is left.
+        MissingNumbersError: a row has no number in the target column.
     """
     table, steps = source.table, list(source.steps)
     if not source.filtered:
@@ -95,7 +103,8 @@ def _filter(table: pd.DataFrame, filters: Filters, name: str) -> tuple[pd.DataFr
     if filters.max_energy_above_hull is not None:
         if "energy_above_hull" not in table:
             raise InputError(
-                f"{name}: no column energy_above_hull for --max-energy-above-hull; leave that out or use --source mp"
+                f"{name}: no column energy_above_hull to filter by; leave this filter out, or fetch from the Materials "
+                "Project"
             )
         energy = pd.to_numeric(table["energy_above_hull"], errors="coerce")
         table = table[energy <= filters.max_energy_above_hull].reset_index(drop=True)

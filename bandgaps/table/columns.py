@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
 from bandgaps.errors import InputError
-from bandgaps.formulas import composition_keys
+from bandgaps.formulas import composition_key
 
+Understood = TypeVar("Understood")
 PARTS = ("train", "validation", "calibration", "test")
 ENERGIES = ("energy_above_hull", "formation_energy_per_atom", "energy_per_atom")
+ALLOY_ID = "alloy-"  # begins the ids of measured alloys, whose crystals have a measured gap and nothing else
+
+
+class MissingNumbersError(InputError):
+    """Rows have no number in the target column, and leaving such rows out when the table is made would help."""
 
 
 def require_columns(table: pd.DataFrame, columns: Sequence[str], path: Path | str) -> None:
@@ -26,18 +33,25 @@ def target_values(table: pd.DataFrame, target: str, path: Path | str) -> np.ndar
     """The target column as float64, shape (rows,).
 
     Raises:
-        InputError: there is no such column, or a value is missing, infinite or not a number.
+        InputError: there is no such column, or only measured alloys lack a number in it.
+        MissingNumbersError: a value is missing, infinite or not a number.
     """
     require_columns(table, [target], path)
     values = pd.to_numeric(table[target], errors="coerce").to_numpy(dtype=float)
-    bad = np.flatnonzero(~np.isfinite(values))
-    if bad.size:
-        formula, found = table["formula"].iloc[bad[0]], table[target].tolist()[bad[0]]
+    missing = ~np.isfinite(values)
+    if not missing.any():
+        return values
+    first = int(missing.argmax())
+    found = (
+        f"{path}: {missing.sum()} of {len(table)} rows have no number in column {target}, "
+        f"first row {first} ({table['formula'].iloc[first]}: {table[target].tolist()[first]!r})"
+    )
+    if "material_id" in table and table["material_id"][missing].astype(str).str.startswith(ALLOY_ID).all():
         raise InputError(
-            f"{path}: {bad.size} of {len(table)} rows have no number in column {target}, "
-            f"first row {bad[0]} ({formula}: {found!r}); drop them with query.py --drop-missing"
+            f"{found}; these are measured alloys, of which nothing was calculated: "
+            "make the table without them, or train on several fidelities"
         )
-    return values
+    raise MissingNumbersError(f"{found}; drop such rows from the table")
 
 
 def is_metal(table: pd.DataFrame, target: str = "band_gap") -> np.ndarray:
@@ -47,7 +61,7 @@ def is_metal(table: pd.DataFrame, target: str = "band_gap") -> np.ndarray:
 
 
 def counts(table: pd.DataFrame, target: str) -> dict[str, int]:
-    """Rows of each part, of metals and of others, and those with a gap at a further level of theory."""
+    """Rows of each part, of metals and of non-metals, and those with a gap of another fidelity."""
     metal = is_metal(table, target)
     further = [column for column in map(str, table) if column.startswith("band_gap_") and column != target]
     return {
@@ -58,13 +72,42 @@ def counts(table: pd.DataFrame, target: str) -> dict[str, int]:
     }
 
 
+def keys(table: pd.DataFrame, path: Path | str = "the table") -> pd.Series:
+    """`bandgaps.formulas.composition_key` of each row, with the table's index.
+
+    Raises:
+        InputError: a formula cannot be read.
+    """
+    return pd.Series(of_formulas(composition_key, table, path), index=table.index, dtype=str)
+
+
+def of_formulas(read: Callable[[object], Understood], table: pd.DataFrame, path: Path | str) -> list[Understood]:
+    """What a function makes of each row's formula.
+
+    Raises:
+        InputError: the function raised a ValueError; the message names the row.
+    """
+
+    def understood(row: int, formula: object) -> Understood:
+        try:
+            return read(formula)
+        except ValueError as error:
+            raise InputError(f"{path}: row {row}: formula {formula!r}: {error}; correct or remove the row") from None
+
+    return [understood(row, formula) for row, formula in enumerate(table["formula"])]
+
+
 def represents_composition(table: pd.DataFrame) -> np.ndarray:
-    """Which row of each composition is its polymorph of lowest energy, else its first; shape (rows,)."""
+    """Which row of each composition is its polymorph of lowest energy, else its first; shape (rows,).
+
+    Raises:
+        InputError: a formula cannot be read.
+    """
     energy = energy_column(table)
     rows = np.arange(len(table))
     if energy:
         rows = np.argsort(pd.to_numeric(table[energy], errors="coerce").to_numpy(dtype=float), kind="stable")
-    first = ~pd.Series(composition_keys(table["formula"]))[rows].duplicated().to_numpy()
+    first = ~keys(table).iloc[rows].duplicated().to_numpy()
     return np.isin(np.arange(len(table)), rows[first])
 
 

@@ -32,12 +32,14 @@ from bandgaps.table.account import Step
 from bandgaps.table.materials_project import CHUNK, KEY_PAGE, Query, Server, quiet, require_numeric_field
 from bandgaps.table.storage import no_garbage_collection
 
-FIELDS = ("material_id", "formula_pretty", "structure", "energy_above_hull", "band_gap")
+FIELDS = (
+    "material_id", "formula_pretty", "structure", "energy_above_hull", "formation_energy_per_atom", "band_gap",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Download:
-    """What came: one row an entry in the order of the ids, and the folder to delete once the rows are safe."""
+    """What came: one row an entry, in the order of the ids, and the folder to delete once the rows are safe."""
 
     table: pd.DataFrame
     database_version: str
@@ -54,7 +56,8 @@ class Download:
 def download(query: Query, key: str, cache: Path) -> Download:
     """Fetch the summary documents that match, from where the last run of the same query stopped.
 
-    Columns: `material_id`, `formula`, `structure`, `energy_above_hull` (eV/atom), `band_gap` (eV) and the target.
+    Columns: `material_id`, `formula`, `structure`, `energy_above_hull` (eV/atom), `formation_energy_per_atom` (eV/atom,
+    missing in some entries), `band_gap` (eV) and the target.
 
     Args:
         query: target and filters.
@@ -186,11 +189,11 @@ def _read_chunk(path: Path, ids: list[str]) -> list[dict[str, Any]] | None:
 
 
 def _table(folder: Path, query: Query, ids: list[str]) -> pd.DataFrame:
-    from pymatgen.core import Structure
+    from bandgaps.table import records
 
     def build(document: dict[str, Any]) -> dict[str, Any]:
         try:
-            return document | {"structure": Structure.from_dict(document["structure"])}
+            return document | {"structure": records.structure(document["structure"])}
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             name = document["material_id"]
             raise RunError(

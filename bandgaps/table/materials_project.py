@@ -1,15 +1,4 @@
-"""A download from the Materials Project that goes on where it stopped.
-
-Asking for 100,000 documents in one go loses everything when one page fails (materialsproject/api, issue 616). Here the
-matching ids are listed first, then the documents are fetched some hundred ids at a time, each chunk kept on disk as it
-arrives:
-
-    .bandgaps.download/VERSION-DIGEST/query.json        database version, address, filters and fields: what DIGEST is of
-                                      ids.json          every matching id
-                                      chunk-0000.json.gz ...
-
-The next run with the same query and the same database goes on from there; another database version starts afresh.
-"""
+"""The Materials Project's server, asked through its official client: the key, the requests, and what goes wrong."""
 
 from __future__ import annotations
 
@@ -31,11 +20,12 @@ from bandgaps.table.account import Step
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mp_api.client import MPRester
+    from mp_api.client.routes.materials.summary import SummaryRester
 
 CHUNK = 500  # ids in one request: their URL stays under the 8 kB that proxies take
 KEY_PAGE = "https://next-gen.materialsproject.org/api"
 TIMEOUT = 20  # s, the client's own
+UNEXPECTED = "the Materials Project's answer was cut short or is not as expected"
 Answer = TypeVar("Answer")
 
 
@@ -64,6 +54,10 @@ def _pymatgen_settings() -> dict[str, Any]:
     return SETTINGS
 
 
+class UnexpectedAnswerError(Exception):
+    """The server answered something else than it was asked for."""
+
+
 class Server:
     """The official client, with words for what goes wrong and patience for what may pass."""
 
@@ -82,26 +76,45 @@ class Server:
         self.endpoint: str = validate_endpoint(os.environ.get("MP_API_ENDPOINT"))
         self.version = self.database_version()
 
-        def client(mute_progress_bars: bool) -> MPRester:
-            return MPRester(
+        def client(mute_progress_bars: bool) -> SummaryRester:
+            start = partial(
+                MPRester,
                 api_key=key,
                 endpoint=self.endpoint,
                 use_document_model=False,
                 mute_progress_bars=mute_progress_bars,
             )
+            return self.ask(start, lambda rester: rester.materials.summary)
 
-        mute = MAPI_CLIENT_SETTINGS.MUTE_PROGRESS_BARS
-        self._listing = self.ask(lambda: client(mute))
-        self._fetching = self.ask(lambda: client(True))  # its bar would fill once a chunk; one over all chunks is shown
-        self.mute_progress_bars: bool = mute
+        self.mute_progress_bars: bool = MAPI_CLIENT_SETTINGS.MUTE_PROGRESS_BARS
+        self._listing = client(self.mute_progress_bars)
+        self._fetching = client(True)  # its bar would fill once a chunk; one over all chunks is shown
 
-    def ask(self, request: Callable[[], Answer]) -> Answer:
-        """The answer to a request, tried again while the trouble may pass; RunError when it does not."""
+    def ask(self, request: Callable[[], Any], read: Callable[[Any], Answer]) -> Answer:
+        """What `read` makes of the answer to a request, which is tried again while the trouble may pass.
+
+        Our own mistakes are never tried again: a call that the client's function does not take, and whatever `read`
+        raises but an UnexpectedAnswerError.
+
+        Args:
+            request: a call of the client, and nothing else; what the client raises is taken for the server's trouble.
+            read: makes something of the answer, or raises UnexpectedAnswerError.
+
+        Raises:
+            RunError: the trouble stays, or will not pass by waiting.
+        """
         for attempt in range(self.retries + 1):
             try:
-                return request()
+                answer = request()
             except Exception as error:  # the client lets through whatever requests, urllib3 and orjson raise
+                if error.__traceback__ and error.__traceback__.tb_next is None:
+                    raise  # by the call itself: no line of the client ran
                 trouble, may_pass = _explain(error)
+            else:
+                try:
+                    return read(answer)
+                except UnexpectedAnswerError as error:
+                    trouble, may_pass = f"{UNEXPECTED} ({error}); try again later", True
             if not may_pass:
                 break
             if attempt < self.retries:
@@ -110,15 +123,7 @@ class Server:
 
     def database_version(self) -> str:
         """The version of the database now; the client asks only once a process."""
-        import requests
-
-        def heartbeat() -> str:
-            response = requests.get(f"{self.endpoint}heartbeat", timeout=TIMEOUT)
-            if not response.ok:
-                raise ConnectionError(f"{response.text[:200]}: heartbeat answered {response.status_code}")
-            return str(response.json()["db_version"])
-
-        return self.ask(heartbeat)
+        return self.ask(partial(_heartbeat, self.endpoint), _version)
 
     def count(self, query: Query) -> list[Step]:
         """How many entries match, filter by filter."""
@@ -130,16 +135,15 @@ class Server:
         if query.max_energy_above_hull is not None:
             criteria["energy_above_hull_max"] = query.max_energy_above_hull
             stages.append((f"at most {query.max_energy_above_hull:g} eV/atom above the hull", dict(criteria)))
-        steps = [Step(kept, self.ask(partial(self._count, stage))) for kept, stage in stages]
+        alone = {"_fields": "material_id", "_limit": 1}
+        steps = [
+            Step(kept, self.ask(partial(self._fetching.count, {**stage, **alone}), _number)) for kept, stage in stages
+        ]
         if not steps[-1].rows:
             raise InputError(
-                f"the Materials Project has no {' / '.join(step.kept for step in steps)}; widen --chemsys or "
-                "--max-energy-above-hull"
+                f"the Materials Project has no {' / '.join(step.kept for step in steps)}; widen the filters"
             )
         return steps
-
-    def _count(self, criteria: dict[str, Any]) -> int:
-        return int(self._fetching.materials.summary.count({**criteria, "_fields": "material_id", "_limit": 1}))
 
     def list_ids(self, query: Query) -> set[str]:
         """The ids of all matching entries, in as many pages as the client makes of them."""
@@ -148,29 +152,47 @@ class Server:
             filters["chemsys"] = list(query.chemsys)
         if query.max_energy_above_hull is not None:
             filters["energy_above_hull"] = (None, query.max_energy_above_hull)
-
-        def search() -> set[str]:
-            # Sorted, because pages of an unsorted list may overlap.
-            documents = self._listing.materials.summary.search(
-                **filters, fields=["material_id"], _sort_fields="material_id"
-            )
-            return {str(document["material_id"]) for document in documents}
-
-        return self.ask(search)
+        # Sorted, because pages of an unsorted list may overlap.
+        search = partial(self._listing.search, **filters, fields=["material_id"], _sort_fields="material_id")
+        return set(self.ask(search, _by_id))
 
     def fetch(self, ids: Sequence[str], fields: Sequence[str]) -> dict[str, dict[str, Any]]:
         """The documents of some ids, by id; those that the server leaves out are left out."""
+        search = partial(self._fetching.search, material_ids=list(ids), fields=list(fields), chunk_size=CHUNK)
+        found = self.ask(search, _by_id)
+        return {
+            material_id: {field: found[material_id].get(field) for field in fields}
+            for material_id in ids
+            if material_id in found
+        }
 
-        def search() -> dict[str, dict[str, Any]]:
-            documents = self._fetching.materials.summary.search(
-                material_ids=list(ids), fields=list(fields), chunk_size=CHUNK
-            )
-            return {
-                str(document["material_id"]): {field: document.get(field) for field in fields} for document in documents
-            }
 
-        found = self.ask(search)
-        return {material_id: found[material_id] for material_id in ids if material_id in found}
+def _heartbeat(endpoint: str) -> Any:
+    """What the server says of itself, as JSON; ConnectionError where it refuses."""
+    import requests
+
+    response = requests.get(f"{endpoint}heartbeat", timeout=TIMEOUT)
+    if not response.ok:
+        raise ConnectionError(f"{response.text[:200]}: heartbeat answered {response.status_code}")
+    return response.json()
+
+
+def _version(heartbeat: Any) -> str:
+    if not isinstance(heartbeat, dict) or "db_version" not in heartbeat:
+        raise UnexpectedAnswerError("no version of the database")
+    return str(heartbeat["db_version"])
+
+
+def _number(count: Any) -> int:
+    if not isinstance(count, int):
+        raise UnexpectedAnswerError("no number of entries")
+    return count
+
+
+def _by_id(documents: Any) -> dict[str, dict[str, Any]]:
+    if not isinstance(documents, list) or not all(isinstance(d, dict) and "material_id" in d for d in documents):
+        raise UnexpectedAnswerError("documents without an id")
+    return {str(document["material_id"]): document for document in documents}
 
 
 def _explain(error: Exception) -> tuple[str, bool]:
@@ -196,8 +218,8 @@ def _explain(error: Exception) -> tuple[str, bool]:
         return f"the Materials Project refused the query ({code}: {brief}); check the filters, or {_upgrade()}", False
     if "does not support the request" in text:  # the client's words for 400; it drops the server's
         return f"the Materials Project refused the query (400); check the filters, or {_upgrade()}", False
-    if isinstance(error, json.JSONDecodeError | KeyError | TypeError):
-        return f"the Materials Project's answer was cut short or is not as expected ({brief}); try again later", True
+    if isinstance(error, json.JSONDecodeError | KeyError | TypeError | AttributeError):
+        return f"{UNEXPECTED} ({brief}); try again later", True
     cause = message.rpartition(": ")[2].strip("\"')")
     return f"the connection to the Materials Project failed ({cause[:200]}); check the network", True
 
@@ -220,7 +242,7 @@ def require_numeric_field(target: str) -> None:
     if target not in fields:
         close = get_close_matches(target, fields)
         raise InputError(
-            f"--target {target}: not a numeric field of the Materials Project's summaries; "
+            f"target {target}: not a numeric field of the Materials Project's summaries; "
             + (f"did you mean {' or '.join(close)}?" if close else f"choose from {', '.join(fields)}")
         )
 

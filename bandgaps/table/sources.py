@@ -1,21 +1,20 @@
-"""Where rows come from: the Materials Project, the bundled sample, a file of the user's own.
-
-Whatever the source, `prepare` makes a table of it that every script can use: filtered, cleaned and split.
-"""
+"""Where rows come from: the Materials Project, the bundled sample, or files of the user's own."""
 
 from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from bandgaps.errors import InputError
 from bandgaps.files import DATA, sha256
 from bandgaps.formulas import reduced_formula
+from bandgaps.levels import EXPERIMENT
 from bandgaps.table import columns, download, materials_project, storage
 from bandgaps.table.account import Step
 
@@ -32,7 +31,7 @@ class Filters:
         max_energy_above_hull: eV/atom; None keeps all.
         drop_missing: drop rows without a number in the target column instead of raising an error.
         leave_out: elements, as in `Ge-Si`; drop every material in which all of them are together.
-        all_polymorphs: keep every polymorph of a formula, not only the one of lowest energy.
+        all_polymorphs: keep every polymorph of a composition, not only the one of lowest energy.
     """
 
     chemsys: tuple[str, ...] = ()
@@ -48,9 +47,9 @@ class Source:
 
     Attributes:
         kind: `mp`, `sample` or `file`.
-        name: what errors call the source: a path, or the Materials Project.
+        name: what errors call the source: its paths, or the Materials Project.
         table: the rows, formulas in pymatgen's spelling.
-        database_version: the Materials Project's version, or the file's checksum.
+        database_version: the Materials Project's version, or the files' checksums.
         steps: what was counted so far.
         filtered: whether the source has chosen chemical systems and energies above the hull itself.
         discard: deletes what a download left on disk; to be called once the table is written.
@@ -66,7 +65,7 @@ class Source:
 
 
 def from_materials_project(target: str, filters: Filters, key: str, cache: Path) -> Source:
-    """Entries of the Materials Project that have a band-structure calculation; see `materials_project.download`."""
+    """Entries of the Materials Project that have a band-structure calculation; see `download.download`."""
     query = materials_project.Query(target, filters.chemsys, filters.max_energy_above_hull)
     fetched = download.download(query, key, cache)
     name = "the Materials Project"
@@ -82,7 +81,10 @@ def from_sample(path: Path = SAMPLE) -> Source:
 def from_file(path: Path | str, target: str = "band_gap") -> Source:
     """A table in the shared format, or a CSV (`.csv`, `.csv.gz`) with a column `formula`.
 
-    A CSV whose values stand in a column called `target`, as in matbench's files, has them in the column named here.
+    Args:
+        path: the file.
+        target: name of the column that matters. In a CSV it may be called `target`, as in matbench's files; measured
+            gaps (`band_gap_experiment`) may be called `band_gap` as well.
 
     Raises:
         InputError: the file is missing, damaged or empty, has no formulas, or has one that pymatgen cannot read.
@@ -90,6 +92,40 @@ def from_file(path: Path | str, target: str = "band_gap") -> Source:
     path = Path(path)
     is_csv = path.name.endswith((".csv", ".csv.gz"))
     return _from_path("file", path, _read_csv(path, target) if is_csv else storage.read(path), "rows of the file")
+
+
+def from_files(paths: Sequence[Path | str], target: str = "band_gap") -> Source:
+    """Files as `from_file` reads them, as one; what a later one has of a composition replaces what earlier ones have.
+
+    Raises:
+        InputError: as `from_file`; or one of several files lacks the target, or some have structures and some not.
+    """
+    files = [from_file(path, target) for path in paths]
+    if len(files) == 1:
+        return files[0]
+    for each in files:
+        columns.require_columns(each.table, [target], each.name)
+        if ("structure" in each.table) != ("structure" in files[0].table):
+            raise InputError(f"{files[0].name}, {each.name}: only one has structures; join files of one kind")
+    table = _with_ids(latest([each.table for each in files]))
+    steps = [
+        Step(f"rows of {len(files)} files", sum(len(each.table) for each in files)),
+        Step("rows of compositions that no later file has", len(table)),
+    ]
+    names, versions = [each.name for each in files], [each.database_version for each in files]
+    return Source("file", ", ".join(names), table, ", ".join(versions), steps)
+
+
+def latest(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Several tables as one; what a later one has of a composition replaces what earlier ones have.
+
+    Raises:
+        InputError: a formula cannot be read.
+    """
+    joined = pd.concat(tables, ignore_index=True)
+    number = pd.Series(np.repeat(np.arange(len(tables)), [len(table) for table in tables]))
+    last = number.groupby(columns.keys(joined)).transform("max")
+    return joined[number == last].reset_index(drop=True)
 
 
 def _from_path(kind: str, path: Path, table: pd.DataFrame, kept: str) -> Source:
@@ -102,7 +138,7 @@ def _read_csv(path: Path, target: str) -> pd.DataFrame:
         # The converter keeps NaN, which is sodium nitride, from being read as missing.
         table = pd.read_csv(path, encoding="utf-8-sig", converters={"formula": str}, low_memory=False)
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; name a table or a CSV with --input") from None
+        raise InputError(f"{path}: no such file; name a table or a CSV") from None
     except IsADirectoryError:
         raise InputError(f"{path}: a folder, not a table; name a file") from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -113,23 +149,21 @@ def _read_csv(path: Path, target: str) -> pd.DataFrame:
     if table.empty:
         raise InputError(f"{path}: the table has no rows")
     if target not in table:
-        table = table.rename(columns={"target": target})
+        aliases = ("target", "band_gap") if target == EXPERIMENT else ("target",)
+        given = next((name for name in aliases if name in table), target)
+        table = table.rename(columns={given: target})
     return table.drop(columns="structure", errors="ignore")
 
 
 def _with_reduced_formulas(table: pd.DataFrame, name: Path | str) -> pd.DataFrame:
-    def spelled(row: int, formula: object) -> str:
-        try:
-            return reduced_formula(formula)
-        except ValueError as error:
-            raise InputError(f"{name}: row {row}: formula {formula!r}: {error}; correct or remove the row") from None
-
-    return table.assign(formula=[spelled(row, formula) for row, formula in enumerate(table["formula"])])
+    return table.assign(formula=columns.of_formulas(reduced_formula, table, name))
 
 
 def _with_ids(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with `material_id` as its first column; rows without an id of their source get their number."""
     given = table["material_id"] if "material_id" in table else pd.Series([None] * len(table))
-    ids = [f"{NO_ID}{row}" if pd.isna(value) else str(value) for row, value in enumerate(given)]
+    has_own = [not pd.isna(value) and not str(value).startswith(NO_ID) for value in given]
+    ids = [str(value) if own else f"{NO_ID}{row}" for row, (value, own) in enumerate(zip(given, has_own, strict=True))]
     rest = table.drop(columns="material_id", errors="ignore")
     rest.insert(0, "material_id", ids)
     return rest

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bandgaps.formulas import composition_keys
-from bandgaps.table.columns import is_metal, represents_composition
+from bandgaps.table.columns import is_metal, keys, represents_composition
 
 TEST_FRACTION = 0.2
 VALIDATION_FRACTION = 0.1  # of what is not test
@@ -50,16 +50,23 @@ def split_compositions(table: pd.DataFrame, metal: np.ndarray, seed: int, train_
         metal: which rows are metals, shape (rows,); a composition is one if its polymorph of lowest energy is.
         seed: any non-negative integer.
         train_on: formulas that are `train` whatever the seed.
+
+    Raises:
+        InputError: a formula cannot be read.
     """
-    keys = pd.Series(composition_keys(table["formula"]))
+    compositions = keys(table)
     represents = represents_composition(table)
-    chosen = keys[represents]
+    chosen = compositions[represents]
     parts = split(metal[represents], seed, chosen.isin(composition_keys(train_on)).to_numpy())
-    return keys.map(dict(zip(chosen, parts, strict=True))).to_numpy()
+    return compositions.map(dict(zip(chosen, parts, strict=True))).to_numpy()
 
 
 def with_split(table: pd.DataFrame, target: str) -> pd.DataFrame:
-    """The table with a column `split`: its own where it has one, else that of seed 0."""
+    """The table with a column `split`: its own where it has one, else that of seed 0.
+
+    Raises:
+        InputError: a formula cannot be read.
+    """
     if "split" in table:
         return table
     return table.assign(split=split_compositions(table, is_metal(table, target), seed=0))

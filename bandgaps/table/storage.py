@@ -1,4 +1,4 @@
-"""The shared table: its columns, reading, writing, cleaning and splitting.
+"""The shared table on disk: its columns, how it is read and written.
 
 The table is a pandas DataFrame with one row a material:
 
@@ -7,11 +7,12 @@ The table is a pandas DataFrame with one row a material:
 | `material_id` | `mp-149`, or the source's own id |
 | `formula` | reduced formula in pymatgen's spelling |
 | `structure` | pymatgen Structure (absent where only compositions are known) |
-| `energy_above_hull`, `formation_energy_per_atom` or `energy_per_atom` | eV/atom; picks the lowest-energy polymorph |
-| `band_gap` | eV; 0 is a metal. Other numeric columns can be targets as well |
-| `band_gap_gllbsc`, `band_gap_hse`, `band_gap_experiment` | eV, at other levels of theory and measured; often missing |
-| `band_gap_experiment_estimate` | eV, guessed from the composition of a training row that nobody has measured |
-| `split` | `train`, `validation` or `test` |
+| `energy_above_hull` | eV/atom; lowest in the polymorph that represents its composition |
+| `formation_energy_per_atom`, `energy_per_atom` | eV/atom; the same where there is no energy above the hull |
+| `band_gap` | eV, PBE; 0 is a metal. Other numeric columns can be targets as well |
+| `band_gap_gllbsc`, `band_gap_hse`, `band_gap_experiment` | eV, of other fidelities; often missing |
+| `band_gap_experiment_estimate` | eV, the pseudo-label of a training row that nobody has measured |
+| `split` | `train`, `validation`, `calibration` or `test` |
 
 On disk it has the format of `matminer.utils.io.store_dataframe_as_json` (orient "split"), gzipped.
 """
@@ -46,8 +47,8 @@ def read(path: Path | str, structures: bool = True) -> pd.DataFrame:
 
     Args:
         path: a file in the shared format, gzipped or not.
-        structures: whether to build pymatgen Structures; without, which is much faster, the column `structure` is left
-            out, and other objects are None.
+        structures: whether to build pymatgen Structures. Without them reading is much faster: the column `structure` is
+            left out, and other objects are None.
 
     Raises:
         InputError: the file is missing, damaged, empty or not in the shared format.
@@ -162,7 +163,7 @@ def _null_outside_names(found: re.Match[bytes]) -> bytes:
 
 @contextmanager
 def no_garbage_collection() -> Iterator[None]:
-    """Millions of new containers that all stay alive make the cyclic collector run for nothing."""
+    """Stop the cyclic garbage collector, which finds nothing among millions of new containers that all stay alive."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -15,7 +15,7 @@ import pandas as pd
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
 
-from bandgaps.alloy.bowing import LISTED, formula, gap  # noqa: E402
+from bandgaps.alloy.bowing_parameters import LISTED, formula, gap  # noqa: E402
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ MAX_ATOMS = 8
 
 def record(number: int, ordering: Ordering) -> dict[str, Any]:
     """An ordering of a crystal whose cubic lattice constant is 4, with what the table says about it."""
-    structure, x = ordering.structure, ordering.fraction(SYSTEM[1])
+    structure, x = ordering.structure, ordering.structure.composition.get_atomic_fraction(SYSTEM[1])
     return {
         "id": f"{structure.formula.replace(' ', '')}-{number}",
         "x_Ge": round(x, 6),

@@ -11,7 +11,7 @@ from helpers import ROOT
 from pymatgen.core import Composition
 
 from bandgaps import formulas, levels
-from bandgaps.alloy import bowing
+from bandgaps.alloy import bowing_parameters
 from bandgaps.table import sources
 
 ALLOYS = ROOT / "data" / "alloys"
@@ -41,10 +41,10 @@ def test_the_list_is_what_the_parameters_for_training_give(monkeypatch: pytest.M
 def test_alloys_begin_and_end_with_their_ends() -> None:
     known = sources.from_file(ROOT / "data" / "semiconductors.csv", levels.EXPERIMENT).table
     for ends, rows in BOWING.groupby(["end_0", "end_1"]):
-        first, last = bowing.gap(rows, np.array([0.0, 1.0]))
+        first, last = bowing_parameters.gap(rows, np.array([0.0, 1.0]))
         assert first == rows["band_gap_0"].min() and last == rows["band_gap_1"].min()
         for end, gap in zip(ends, (first, last), strict=True):
-            listed = known.loc[known["formula"] == formulas.reduced_formula(end), "band_gap"]
+            listed = known.loc[known["formula"] == formulas.reduced_formula(end), levels.EXPERIMENT]
             assert listed.empty or np.abs(listed - gap).min() < 0.15, (end, gap)
 
 
@@ -57,17 +57,18 @@ def test_alloys_begin_and_end_with_their_ends() -> None:
     ],
 )
 def test_well_known_alloys_have_their_gaps(ends: tuple[str, str], x: float, expected: float) -> None:
-    assert bowing.gap(extrema(*ends), np.array([x])) == pytest.approx(expected, abs=0.04)
+    assert bowing_parameters.gap(extrema(*ends), np.array([x])) == pytest.approx(expected, abs=0.04)
 
 
 def test_the_gap_turns_indirect_where_it_is_known_to() -> None:
     rows, x = extrema("GaAs", "AlAs"), np.linspace(0, 1, 201)
-    direct = bowing.gap(rows[rows["extremum"] == "Gamma"], x) <= bowing.gap(rows[rows["extremum"] != "Gamma"], x)
+    gamma = rows["extremum"] == "Gamma"
+    direct = bowing_parameters.gap(rows[gamma], x) <= bowing_parameters.gap(rows[~gamma], x)
     assert direct[0] and not direct[-1]
     assert x[np.argmin(direct)] == pytest.approx(0.4, abs=0.06)
 
 
 def test_silicon_and_germanium_are_in_none() -> None:
     measured = sources.from_file(ALLOYS / "gaps.csv", levels.EXPERIMENT).table
-    assert measured["formula"].is_unique and len(measured) > 80 and measured["band_gap"].between(0, 7).all()
+    assert measured["formula"].is_unique and len(measured) > 80 and measured[levels.EXPERIMENT].between(0, 7).all()
     assert not any({"Si", "Ge"} & {e.symbol for e in Composition(formula)} for formula in measured["formula"])

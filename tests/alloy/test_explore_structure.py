@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from pdf import colours, rgb, words
 
 import explore_structure
 from bandgaps import plotting
-from bandgaps.alloy import first_principles, measured_curves, pseudobinary
+from bandgaps.alloy import bowing, first_principles, measured_curves
+from bandgaps.alloy.pseudobinary import diamond
 from bandgaps.errors import InputError
 from bandgaps.structure import ensemble, model_files, neighbors, network
 from bandgaps.structure.calibration import Calibration
@@ -22,7 +24,8 @@ from bandgaps.structure.calibration import Calibration
 WEIGHTS = SHARED / "megnet-weights"
 PUBLISHED = WEIGHTS / "mp-2018.6.1" / "band_gap_regression.hdf5"
 FIDELITIES = ("pbe", "gllbsc", "hse", "experiment")
-BOWING = 0.3  # by disorder, eV
+CORRECTION = bowing.Correction(6, 18, 0.3, 0.1, 0.2)  # eV; of a new system 0.3 ± 0.224
+DOUBTFUL = bowing.Correction(6, 18, 0.1, 0.2, 0.5)
 NAMES = ("disordered-structures", "disordered-structures-scaled")
 
 
@@ -37,8 +40,8 @@ def some_model(fidelities: tuple[str, ...] = FIDELITIES) -> ensemble.Model:
             {name: generator.normal(0, shape[0] ** -0.5, shape).astype(np.float32) for name, shape in shapes}
         )
     calibrations = {name: Calibration(floor=0.1, scale=2.0, wide=2.2) for name in fidelities}
-    bowing = {"shared-site": {"bowing": BOWING}, "orderings": {"bowing": 0.0}}
-    return ensemble.Model(settings, members, mean=0.9, calibrations=calibrations, card={"disorder_bowing": bowing})
+    card = {bowing.KEY: {"shared-site": asdict(CORRECTION), "orderings": asdict(DOUBTFUL)}}
+    return ensemble.Model(settings, members, mean=0.9, calibrations=calibrations, card=card)
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +63,8 @@ def run_here(folder: Path, *arguments: object) -> str:
     return printed.getvalue()
 
 
-def metrics(folder: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((folder / "data" / "metrics" / "alloy.json").read_text())
+def metrics(folder: Path, name: str = "data/metrics/SiGe-structure.json") -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / name).read_text())
     return content
 
 
@@ -83,7 +86,7 @@ def test_orderings_are_predicted_at_the_volume_the_figure_names(
     explored: tuple[Path, Result], name: str, germanium: float
 ) -> None:
     table = points(explored[0], name)
-    ends = [pseudobinary.diamond("Si", 5.431), pseudobinary.diamond("Ge", germanium)]
+    ends = [diamond("Si", 5.431), diamond("Ge", germanium)]
     expected, _ = some_model().predict(neighbors.build(ends, 4.0), "experiment")
     assert table["band_gap"].iloc[[0, -1]].to_numpy() == pytest.approx(expected, abs=1e-4)
 
@@ -132,17 +135,17 @@ def test_the_curve_covers_the_whole_range(explored: tuple[Path, Result]) -> None
     x = curve["x_Ge"]
     measured = np.minimum(1.155 - 0.43 * x + 0.206 * x**2, 2.010 - 1.270 * x)  # Weber & Alonso
     np.testing.assert_allclose(curve["band_gap_measured"], measured, atol=1e-5)
-    model, parent = some_model(), pseudobinary.diamond("Si", 5.431)
-    fractions = [0, 0.3, 0.51, 1]
-    shared = [
-        pseudobinary.scaled(pseudobinary.shared_site(parent, ("Si", "Ge"), x), 5.431 + 0.20 * x + 0.027 * x**2)
-        for x in fractions
-    ]
-    gaps, std = model.predict(neighbors.build(shared, 4.0), "experiment")
-    rows = curve.iloc[[0, 30, 51, 100]]
-    bend = BOWING * np.array([x * (1 - x) for x in fractions])
-    np.testing.assert_allclose(rows["band_gap_shared_site"], np.maximum(gaps - bend, 0), atol=1e-4)
-    np.testing.assert_allclose(rows["band_gap_shared_site_std"], std, atol=1e-4)
+    fractions = np.array([0, 0.3, 0.51, 1])
+    shared = []
+    for part in fractions:
+        crystal = diamond("Si", 5.431 + 0.20 * part + 0.027 * part**2)  # Dismukes
+        crystal.replace_species({"Si": {"Si": 1 - part, "Ge": part}})
+        shared.append(crystal)
+    gaps, std = some_model().predict(neighbors.build(shared, 4.0), "experiment")
+    rows, parabola = curve.iloc[[0, 30, 51, 100]], fractions * (1 - fractions)
+    np.testing.assert_allclose(rows["band_gap_shared_site"], np.maximum(gaps - 0.3 * parabola, 0), atol=1e-4)
+    widened = np.sqrt(std**2 + (0.2**2 + 0.1**2) * parabola**2)
+    np.testing.assert_allclose(rows["band_gap_shared_site_std"], widened, atol=1e-4)
     np.testing.assert_allclose(curve["band_gap"], curve["band_gap_shared_site"])
     np.testing.assert_allclose(curve["band_gap_std"], curve["band_gap_shared_site_std"])
     means = pd.read_csv(explored[0] / "figures" / f"SiGe-{NAMES[1]}-means.csv").set_index("x_Ge")
@@ -155,7 +158,7 @@ def test_the_metrics_are_those_of_the_curve(explored: tuple[Path, Result]) -> No
     found = metrics(explored[0])
     curve = pd.read_csv(explored[0] / "figures" / "SiGe-disordered-curve.csv")
     assert (found["fidelity"], found["disorder"]) == ("experiment", "shared-site")
-    assert "level of theory: experiment" in explored[1].stdout
+    assert "fidelity: experiment" in explored[1].stdout
     for name, column in (("shared-site", "band_gap_shared_site"), ("orderings", "band_gap_orderings")):
         scores, off = found["curves"][name], (curve[column] - curve["band_gap_measured"]).abs()
         assert scores["mean_absolute_deviation"] == pytest.approx(off.mean(), abs=1e-5)
@@ -164,22 +167,29 @@ def test_the_metrics_are_those_of_the_curve(explored: tuple[Path, Result]) -> No
     assert found["straight-line"]["mean_absolute_deviation"] == pytest.approx(0.046, abs=5e-4)
 
 
-def test_the_bowing_by_disorder_is_told_and_can_be_left_out(explored: tuple[Path, Result]) -> None:
+def test_the_correction_is_told_with_its_evidence_and_can_be_left_out(explored: tuple[Path, Result]) -> None:
     folder, result = explored
-    told = "bowing by disorder taken off: shared-site 0.30 eV, orderings 0.00 eV"
-    assert told in result.stdout
-    lowered = "lowered by the bowing by disorder of other alloys"
-    assert lowered in words(folder / "figures" / f"SiGe-{NAMES[1]}.pdf")
-    assert metrics(folder)["disorder_bowing"] == {"shared-site": BOWING, "orderings": 0.0}
+    assert (
+        "residual bowing, shared-site: 0.30 ± 0.10 eV (6 held-out systems, spread 0.20 eV), taken off" in result.stdout
+    )
+    doubtful = "orderings: 0.10 ± 0.20 eV (6 held-out systems, spread 0.50 eV), cannot be told from zero, not taken off"
+    assert doubtful in result.stdout
+    title = ("less the mean residual bowing of 6 held-out systems", "0.30 ± 0.10 eV (shared-site)")
+    text = words(folder / "figures" / f"SiGe-{NAMES[1]}.pdf")
+    assert all(each in text for each in title)
+    assert "(orderings)" not in text
+    told = metrics(folder)["bowing_correction"]
+    assert told["shared-site"]["bowing"] == 0.3 and told["shared-site"]["sigma"] == pytest.approx(np.sqrt(0.05))
+    assert (told["orderings"]["used"], told["orderings"]["bowing"], told["orderings"]["mean"]) == (False, 0, 0.1)
     run_here(folder, "--anchor", "--max-atoms", 4, "--figures", "anchored", "--metrics", "anchored")
-    assert lowered in words(folder / "anchored" / "SiGe-disordered-curve-anchored.pdf")
+    assert title[0] in words(folder / "anchored" / "SiGe-disordered-curve-anchored.pdf")
     printed = run_here(folder, "--uncorrected", "--max-atoms", 4, "--figures", "raw", "--metrics", "raw")
-    assert "taken off" not in printed
-    assert lowered not in words(folder / "raw" / f"SiGe-{NAMES[1]}.pdf")
-    raw, curve = (pd.read_csv(folder / name / "SiGe-disordered-curve.csv") for name in ("raw", "figures"))
-    x = curve["x_Ge"]
-    np.testing.assert_allclose(curve["band_gap"], np.maximum(raw["band_gap"] - BOWING * x * (1 - x), 0), atol=1e-4)
-    assert json.loads((folder / "raw" / "alloy.json").read_text())["disorder_bowing"]["shared-site"] == 0
+    assert "residual bowing" not in printed
+    assert title[0] not in words(folder / "raw" / f"SiGe-{NAMES[1]}-uncorrected.pdf")
+    raw = pd.read_csv(folder / "raw" / "SiGe-disordered-curve-uncorrected.csv")
+    curve, x = pd.read_csv(folder / "figures" / "SiGe-disordered-curve.csv"), raw["x_Ge"]
+    np.testing.assert_allclose(curve["band_gap"], np.maximum(raw["band_gap"] - 0.3 * x * (1 - x), 0), atol=1e-4)
+    assert metrics(folder, "raw/SiGe-structure-uncorrected.json")["bowing_correction"]["shared-site"]["bowing"] == 0
 
 
 def test_quasirandom_structures_are_rows_too(explored: tuple[Path, Result]) -> None:
@@ -206,15 +216,15 @@ def test_the_composition_is_printed_beside_its_ends(explored: tuple[Path, Result
     assert found["shared_site"]["band_gap"] == pytest.approx(curve["band_gap_shared_site"].iloc[51], abs=1e-4)
 
 
-def test_another_level_of_theory_and_an_anchored_curve(explored: tuple[Path, Result]) -> None:
+def test_another_fidelity_and_an_anchored_curve(explored: tuple[Path, Result]) -> None:
     folder, _ = explored
     assert not list((folder / "figures").glob("*anchored*"))
     assert "calculated orderings (GLLB-SC)" in words(folder / "figures" / f"SiGe-{NAMES[1]}.pdf")
     arguments = ("--fidelity", "pbe", "--anchor", "--max-atoms", 4)
-    assert "level of theory: pbe" in run_here(folder, *arguments, "--figures", "pbe", "--metrics", "pbe")
-    found = json.loads((folder / "pbe" / "alloy.json").read_text())
+    assert "fidelity: pbe" in run_here(folder, *arguments, "--figures", "pbe", "--metrics", "pbe")
+    found = metrics(folder, "pbe/SiGe-structure-pbe.json")
     assert (found["fidelity"], found["disorder"]) == ("pbe", "orderings")
-    text = words(folder / "pbe" / f"SiGe-{NAMES[1]}.pdf")
+    text = words(folder / "pbe" / f"SiGe-{NAMES[1]}-pbe.pdf")
     assert "MEGNet, pbe" in text
     assert "calculated orderings (PBE)" in text
     assert "anchored" not in text
@@ -226,16 +236,16 @@ def test_another_level_of_theory_and_an_anchored_curve(explored: tuple[Path, Res
     assert means["1"]["band_gap"] == found["first-principles"]["last"]
     assert sum(row["orderings"] for row in means.values()) == len(table)
 
-    own = pd.read_csv(folder / "pbe" / "SiGe-disordered-curve.csv")
-    silicon = neighbors.build([pseudobinary.diamond("Si", 5.431)], 4.0)
+    own = pd.read_csv(folder / "pbe" / "SiGe-disordered-curve-pbe.csv")
+    silicon = neighbors.build([diamond("Si", 5.431)], 4.0)
     assert own["band_gap"][0] == pytest.approx(some_model().predict(silicon, "pbe")[0][0], abs=1e-4)
     np.testing.assert_array_equal(own["band_gap"], own["band_gap_orderings"])
-    shifted = pd.read_csv(folder / "pbe" / "SiGe-disordered-curve-anchored.csv")
+    shifted = pd.read_csv(folder / "pbe" / "SiGe-disordered-curve-anchored-pbe.csv")
     assert "band_gap" not in shifted
     assert shifted["band_gap_anchored"].iloc[[0, -1]].tolist() == pytest.approx([1.155, 0.740])
     shift = (shifted["band_gap_anchored"] - own["band_gap"]).to_numpy()
     np.testing.assert_allclose(np.diff(shift, n=2), 0, atol=3e-5)
-    text = words(folder / "pbe" / "SiGe-disordered-curve-anchored.pdf")
+    text = words(folder / "pbe" / "SiGe-disordered-curve-anchored-pbe.pdf")
     for expected in ("curve, anchored", "shared site, anchored", "mean over orderings, anchored"):
         assert expected in text
     off = (shifted["band_gap_anchored"] - shifted["band_gap_measured"]).abs().mean()
@@ -247,14 +257,14 @@ def test_another_alloy(explored: tuple[Path, Result]) -> None:
     where = ("--figures", "other", "--metrics", "other")
     arguments = ("--system", "Ge-Sn", "--max-atoms", 2, "--model", "single", "--disorder", "shared-site", *where)
     run_here(explored[0], *arguments)
-    table = pd.read_csv(explored[0] / "other" / "GeSn-disordered-structures-scaled.csv")
+    table = pd.read_csv(explored[0] / "other" / "GeSn-disordered-structures-scaled-single.csv")
     assert table.columns[0] == "x_Sn"
     for name in NAMES:
-        assert "measured" not in words(explored[0] / "other" / f"GeSn-{name}.pdf")
-    curve = pd.read_csv(explored[0] / "other" / "GeSn-disordered-curve.csv")
+        assert "measured" not in words(explored[0] / "other" / f"GeSn-{name}-single.pdf")
+    curve = pd.read_csv(explored[0] / "other" / "GeSn-disordered-curve-single.csv")
     assert curve["band_gap_measured"].isna().all()
     assert curve["band_gap"].notna().all() and curve["band_gap"].equals(curve["band_gap_shared_site"])
-    found = json.loads((explored[0] / "other" / "alloy.json").read_text())
+    found = metrics(explored[0], "other/GeSn-structure-single.json")
     assert found["fidelity"] is found["straight-line"] is found["curves"]["orderings"]["anchored"] is None
 
 
@@ -263,6 +273,9 @@ def test_another_alloy(explored: tuple[Path, Result]) -> None:
     [
         (["--system", "Na-Cl"], ["--system", "Na-Cl", "C, Si, Ge, Sn"]),
         (["--max-atoms", "1"], ["--max-atoms", "1"]),
+        (["--max-atoms", "30"], ["--max-atoms: ", "560,569,225,908 labelings", "at most 16 atoms"]),
+        (["--composition", "Si490000Ge510000"], ["--composition: ", "1,000,000 Si and Ge atoms"]),
+        (["--model", "single", "--fidelity", "pbe", "--max-atoms", "2"], ["--fidelity pbe", "knows only one"]),
         (["--composition", "Si49Sn51", "--max-atoms", "2"], ["--composition", "Si49 Sn51"]),
         (["--composition", "Xx3", "--max-atoms", "2"], ["--composition", "Xx3"]),
         (["--enumerator", "pymatgen"], ["enum.x", "makestr.x", "PATH"]),
@@ -282,18 +295,20 @@ def test_without_a_model_the_way_to_one_is_named(tmp_path: Path) -> None:
 @needs_shared
 def test_published_weights_draw_the_v_that_the_original_found(tmp_path: Path) -> None:
     run_here(tmp_path, "--model", PUBLISHED)
+    found = metrics(tmp_path, f"data/metrics/SiGe-structure-{PUBLISHED.stem}.json")
     expected = {"unscaled": (0.98, 0.53, 0.91, 0.30), "scaled": (0.98, 0.51, 0.05, 0.38)}
     for name, (silicon, middle, germanium, deviation) in expected.items():
-        means = pd.read_csv(tmp_path / "figures" / f"SiGe-{NAMES[name == 'scaled']}-means.csv").set_index("x_Ge")
+        stem = f"SiGe-{NAMES[name == 'scaled']}-means-{PUBLISHED.stem}.csv"
+        means = pd.read_csv(tmp_path / "figures" / stem).set_index("x_Ge")
         plain = means["band_gap_plain"]
         assert plain.loc[[0, 0.5, 1]].to_numpy() == pytest.approx([silicon, middle, germanium], abs=0.006)
-        assert metrics(tmp_path)[name]["mean_absolute_deviation_plain"] == pytest.approx(deviation, abs=0.006)
+        assert found[name]["mean_absolute_deviation_plain"] == pytest.approx(deviation, abs=0.006)
 
 
 @needs_shared
 def test_published_models_of_disordered_crystals_reach_what_is_known_of_them(tmp_path: Path) -> None:
     model = WEIGHTS / "mf_2020" / "pbe_gllb_hse_exp_disorder"
     run_here(tmp_path, "--model", model, "--max-atoms", 2)
-    scores = metrics(tmp_path)["curves"]["shared-site"]
+    scores = metrics(tmp_path, f"data/metrics/SiGe-structure-{model.name}.json")["curves"]["shared-site"]
     assert [scores[x] for x in ("0", "0.5", "1")] == pytest.approx([1.24, 0.92, 0.52], abs=0.01)
     assert scores["mean_absolute_deviation"] == pytest.approx(0.13, abs=0.005)

@@ -10,9 +10,8 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Composition, Structure
 
 from bandgaps.alloy import known_alloys
-from bandgaps.alloy.known_alloys import SITES, MeasuredAlloy
+from bandgaps.alloy.known_alloys import KnownGap
 from bandgaps.errors import InputError
-from bandgaps.structure import neighbors
 from bandgaps.table import storage
 
 # GaAs, InAs and AlAs are zincblende in the sample; NaCl is rock salt
@@ -26,7 +25,7 @@ def table() -> pd.DataFrame:
 
 
 @cache
-def found() -> list[MeasuredAlloy]:
+def found() -> list[KnownGap]:
     formulas = pd.Series(list(MEASURED))
     return list(known_alloys.find(table(), formulas, pd.Series(list(MEASURED.values()))))
 
@@ -37,41 +36,35 @@ def crystal(formula: str) -> Structure:
 
 
 def test_alloys_whose_ends_are_in_the_table_are_found_and_no_others() -> None:
-    assert [(alloy.formula, alloy.gap) for alloy in found()] == [("Ga0.4In0.6As", 0.7), ("Al2GaAs3", 2.2)]
+    assert [(known.formula, known.gap) for known in found()] == [("Ga0.4In0.6As", 0.7), ("Al2GaAs3", 2.2)]
     first, second = found()
-    assert (first.system, set(first.ends), first.a, first.b) == ("As-Ga-In", {"GaAs", "InAs"}, "Ga", "In")
+    assert (first.alloy.names, first.alloy.elements) == (("GaAs", "InAs"), ("Ga", "In"))
     assert (first.x, second.x) == pytest.approx((0.6, 1 / 3))
 
 
 def test_an_alloy_lies_between_its_ends() -> None:
-    for alloy in found():
-        one, other = map(crystal, alloy.ends)
-        expected = (1 - alloy.x) * one.volume / len(one) + alloy.x * other.volume / len(other)
-        assert alloy.parent.volume / len(alloy.parent) == pytest.approx(expected, rel=1e-6)
-        energies = [table().set_index("formula").loc[[end], "energy_per_atom"].min() for end in alloy.ends]
-        assert min(energies) < alloy.energy < max(energies)
+    for known in found():
+        one, other = map(crystal, known.alloy.names)
+        expected = (1 - known.x) * one.volume / len(one) + known.x * other.volume / len(other)
+        shared = known.alloy.shared_site(known.x)
+        assert shared.volume / len(shared) == pytest.approx(expected, rel=1e-6)
+        energies = [table().set_index("formula").loc[[end], "energy_per_atom"].min() for end in known.alloy.names]
+        assert min(energies) < known.energy < max(energies)
 
 
 def test_the_ends_of_an_alloy_are_those_crystals() -> None:
-    for alloy in found():
-        for number, name in enumerate(alloy.ends):
-            end = alloy.end(number)
+    for known in found():
+        for end, name in zip(known.alloy.ends, known.alloy.names, strict=True):
             assert end.composition.reduced_formula == name
             assert StructureMatcher(scale=False).fit(end, crystal(name))
-        volumes = [alloy.end(number).volume for number in (0, 1)]
-        assert np.interp(alloy.x, [0, 1], volumes) == pytest.approx(alloy.shared_site().volume)
 
 
-def test_both_elements_share_the_site_or_lie_on_as_many_as_asked_for() -> None:
-    alloy = found()[0]
-    shared = alloy.shared_site()
-    assert shared.composition.fractional_composition.almost_equals(Composition(alloy.formula).fractional_composition)
-    assert {dict(site.species.as_dict())["As"] for site in shared if "As" in site.species} == {1.0}
-    for count in (0, 3, SITES):
-        cell = alloy.ordered(count, np.random.default_rng(0))
-        assert cell.composition == Composition({"Ga": SITES - count, "In": count, "As": SITES})
-        assert cell.volume / len(cell) == pytest.approx(shared.volume / len(shared))
-        assert neighbors.build([cell], 3.0).bond_counts.tolist() == [len(cell) * 4]
+def test_both_elements_share_the_site() -> None:
+    for known in found():
+        shared = known.alloy.shared_site(known.x)
+        expected = Composition(known.formula).fractional_composition
+        assert shared.composition.fractional_composition.almost_equals(expected)
+        assert {dict(site.species.as_dict())["As"] for site in shared if "As" in site.species} == {1.0}
 
 
 def test_only_alloys_of_training_rows_join_the_table() -> None:
@@ -86,5 +79,5 @@ def test_only_alloys_of_training_rows_join_the_table() -> None:
 
 
 def test_what_has_no_structures_is_refused() -> None:
-    with pytest.raises(InputError, match="--alloys: needs structures and energies"):
+    with pytest.raises(InputError, match="measured alloys: the table has no structures or no energies"):
         known_alloys.rows(table().drop(columns="structure"), pd.Series(["Ga0.4In0.6As"]), pd.Series([0.7]))

@@ -3,9 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bandgaps import formulas
 from bandgaps.alloy import measured_curves
-from bandgaps.errors import InputError
 
 SYSTEM = ("Si", "Ge")
 
@@ -38,9 +36,3 @@ def test_what_was_not_measured_is_not_a_number() -> None:
     assert np.isnan(measured_curves.lattice_constant(("Si", "Pb"), 0.5))
     assert measured_curves.gap_citation(("C", "Si")) is None
     assert measured_curves.gap_citation(SYSTEM) == "Weber & Alonso, 4.2 K"
-
-
-@pytest.mark.parametrize("text", ["Si", "Si-", "Si-Si", "Si-Xx", "silicon-germanium", ""])
-def test_no_pair_of_elements_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match="--system"):
-        formulas.parse_system(text)

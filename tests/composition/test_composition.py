@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import SHARED, Script, assert_failed, needs_shared, run_script
+from helpers import SAMPLE, SHARED, Script, assert_failed, needs_shared, run_script
 from pymatgen.core import Composition
 
-from bandgaps import metrics
+from bandgaps import metrics, processors
 from bandgaps.composition import evaluation, forest, magpie
 from bandgaps.table import account, storage
 
@@ -115,7 +115,8 @@ def test_an_unknown_element_is_named(here: Path, script: Script) -> None:
 def test_another_table_is_scored(here: Path, script: Script) -> None:
     table = storage.read(here / "data" / "bandgaps.json.gz").head(60)
     unseen = pd.DataFrame({"formula": ["Si49Ge51", "Si7Ge3"], "band_gap": [0.9, 0.9]})
-    both = pd.concat([table[["formula", "band_gap"]], unseen], ignore_index=True)
+    spelled = table[["formula", "band_gap"]].assign(formula="(" + table["formula"] + ")2")
+    both = pd.concat([spelled, unseen], ignore_index=True)
     storage.write(both, here / "other.json.gz")
     result = script("composition.py", "--evaluate", "other.json.gz")
     assert result.returncode == 0, result.stderr
@@ -129,7 +130,7 @@ def test_another_table_is_scored(here: Path, script: Script) -> None:
 def test_tuning_chooses_among_training_rows_alone(here: Path, script: Script) -> None:
     table = storage.read(here / "data" / "bandgaps.json.gz", structures=False).head(90)
     storage.write(table, here / "data" / "bandgaps.json.gz")
-    rows = evaluation.Rows.of(table, "band_gap", Path("t"), seed=0)
+    rows = evaluation.Rows.of(table, "band_gap", Path("t"))
     rows.y[rows.test] = 1e9  # whatever the test rows say, the choice must not change
     chosen = evaluation.tune(rows, 2, seed=0, jobs=2)
     result = script("composition.py", "--tune", "2", "--jobs", "2")
@@ -139,11 +140,70 @@ def test_tuning_chooses_among_training_rows_alone(here: Path, script: Script) ->
     assert {key: card["hyperparameters"][key] for key in chosen} == chosen
 
 
-@pytest.mark.parametrize(("flag", "value"), [("--cv", "1"), ("--cv", "x"), ("--tune", "0"), ("--seed", "-1")])
+IMPOSSIBLE = [
+    ("--cv", "1"),
+    ("--cv", "x"),
+    ("--tune", "0"),
+    ("--seed", "-1"),
+    ("--seed", str(2**32)),
+    ("--jobs", "0"),
+    ("--jobs", "-2"),
+]
+
+
+@pytest.mark.parametrize(("flag", "value"), IMPOSSIBLE)
 def test_impossible_numbers_are_bad_usage(script: Script, flag: str, value: str) -> None:
     result = script("composition.py", flag, value)
     assert result.returncode == 2
     assert f"argument {flag}: " in result.stderr
+
+
+def small_table(path: Path, metals: int) -> None:
+    """Twelve non-metals, and so many metals."""
+    gapped = ["NaCl", "KCl", "LiF", "MgO", "CaO", "AlN", "GaN", "SiC", "ZnO", "ZnS", "CdS", "AlP"]
+    formulas = gapped + ["Cu", "Ag", "Au", "Al"][:metals]
+    rows = {"formula": formulas, "band_gap": np.where(np.arange(len(formulas)) < 12, 2.0, 0.0)}
+    storage.write(pd.DataFrame(rows).assign(split=["train"] * 10 + ["test"] * (len(formulas) - 10)), path)
+
+
+@pytest.mark.parametrize(
+    ("metals", "flags", "words"),
+    [
+        (3, ["--cv", "4"], "--cv: 4 folds need as many metals; found 3"),
+        (0, ["--cv", "13"], "--cv: 13 folds need as many non-metals; found 12"),
+    ],
+)
+def test_more_folds_than_rows_are_refused_before_the_work(
+    script: Script, tmp_path: Path, metals: int, flags: list[str], words: str
+) -> None:
+    small_table(tmp_path / "small.json.gz", metals)
+    result = script("composition.py", "--data", "small.json.gz", *flags)
+    assert_failed(result, 2, words)
+    assert [path.name for path in tmp_path.iterdir()] == ["small.json.gz"]
+
+
+def test_folds_are_tuned_one_by_one_and_all_cores_work(script: Script, tmp_path: Path) -> None:
+    small_table(tmp_path / "small.json.gz", 4)
+    result = script("composition.py", "--data", "small.json.gz", "--tune", "2", "--cv", "2")
+    assert result.returncode == 0, result.stderr
+    found = scores(tmp_path)["cross-validation"]["combined"]
+    assert len(found["hyperparameters"]) == 2
+    line = "2-fold cross-validation, tuned within each fold's training rows, combined: MAE"
+    assert f"{line} {found['mae']:.4f} ± {found['mae_std']:.4f} eV" in result.stdout
+    card = json.loads((tmp_path / "data" / "models" / "composition-combined" / "model.json").read_text())
+    assert card["hyperparameters"]["n_jobs"] == processors.cores()
+
+
+def test_the_seed_is_the_forests_alone(script: Script, tmp_path: Path) -> None:
+    table = storage.read(SAMPLE, structures=False).drop_duplicates("formula").head(80)
+    storage.write(table.drop(columns="split", errors="ignore"), tmp_path / "bare.json.gz")
+    results = []
+    for seed in ("0", "1"):
+        result = script("composition.py", "--data", "bare.json.gz", "--seed", seed, "--models", seed)
+        assert result.returncode == 0, result.stderr
+        _, _, training = forest.load(tmp_path / seed / "composition-combined", magpie.LABELS)
+        results.append((training["formula"].tolist(), scores(tmp_path)["combined"]["mae"]))
+    assert results[0][0] == results[1][0] and results[0][1] != results[1][1]
 
 
 def test_a_table_without_gaps_trains_no_non_metals(script: Script, tmp_path: Path) -> None:
@@ -185,7 +245,7 @@ def test_measured_gaps_are_learnt_without_the_alloy(tmp_path: Path) -> None:
     table = storage.read(tmp_path / "measured.json.gz")
     assert len(table) == 4604 - 23
     assert not any({"Si", "Ge"} <= {str(element) for element in Composition(one)} for one in table["formula"])
-    rows = evaluation.Rows.of(table, account.read_meta(tmp_path / "measured.json.gz")["target"], tmp_path, seed=0)
+    rows = evaluation.Rows.of(table, account.read_meta(tmp_path / "measured.json.gz")["target"], tmp_path)
     assert not set(rows.formula[rows.test]) & set(rows.formula[rows.train])
     part = rows.train & ~rows.metal
     model = forest.new(jobs=2).fit(rows.X[part], rows.y[part])
@@ -197,6 +257,6 @@ def test_real_gaps_are_learnt_as_well_as_by_a_plain_forest(tmp_path: Path) -> No
     table = storage.read(SHARED / "mp-2019.json.gz", structures=False)
     lowest = table.loc[table.groupby("formula")["formation_energy_per_atom"].idxmin()]
     gapped = lowest[lowest["band_gap"] > 0].reset_index(drop=True)
-    rows = evaluation.Rows.of(gapped, "band_gap", tmp_path, seed=1)
+    rows = evaluation.Rows.of(gapped, "band_gap", tmp_path)
     model = forest.new(seed=1, jobs=2).fit(rows.X[rows.train], rows.y[rows.train])
     assert evaluation.score(model, rows)["mae"] < 0.53  # eV; a forest of 100 plain trees: 0.527

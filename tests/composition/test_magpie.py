@@ -6,11 +6,13 @@ import pytest
 from helpers import SHARED, needs_shared
 from hypothesis import given
 from hypothesis import strategies as st
+from pymatgen.core import Composition
 
 from bandgaps import elements
 from bandgaps.composition import magpie
 from bandgaps.errors import InputError
 
+UNREADABLE = ["Xx2O3", "", "Si(", "Na1Cl-1", "nan", "Si2.3.4", "Si0", "NaCl*", None, 5, " ", "99", "Si" + "9" * 400]
 ODD = ["Si49Ge51", "Ca(OH)2", "CH3COOH", "Si0.49Ge0.51", "Lr", "Es", "No2O3", "D2O", "He", "Og", "Fe2(SO4)3", "Xe"]
 
 amounts = st.dictionaries(st.sampled_from(elements.SYMBOLS), st.integers(1, 60), min_size=1, max_size=6)
@@ -18,7 +20,6 @@ amounts = st.dictionaries(st.sampled_from(elements.SYMBOLS), st.integers(1, 60),
 
 def peer(formulas: list[str]) -> np.ndarray:
     from matminer.featurizers.composition import ElementProperty
-    from pymatgen.core import Composition
 
     featurizer = ElementProperty.from_preset("magpie")
     assert featurizer.feature_labels() == list(magpie.LABELS)
@@ -55,6 +56,14 @@ def test_order_and_formula_units_do_not_matter(composition: dict[str, int], time
     np.testing.assert_allclose(one, other, rtol=0, atol=1e-9)
 
 
+@given(amounts, st.integers(1, 10**6))
+def test_formulas_are_taken_apart_as_pymatgen_does(composition: dict[str, int], times: int) -> None:
+    formula = written({symbol: amount * times for symbol, amount in composition.items()})
+    ((rows, numbers, found),) = magpie.elements_and_amounts([formula])
+    expected = {element.Z: amount for element, amount in Composition(formula).items()}
+    assert rows.tolist() == [0] and dict(zip(numbers[:, 0].tolist(), found[:, 0].tolist(), strict=True)) == expected
+
+
 def test_rows_do_not_depend_on_their_neighbours() -> None:
     together = magpie.features(ODD)
     assert all((magpie.features([formula])[0] == row).all() for formula, row in zip(ODD, together, strict=True))
@@ -64,7 +73,7 @@ def test_no_formula_gives_no_row() -> None:
     assert magpie.features([]).shape == (0, 132)
 
 
-@pytest.mark.parametrize("formula", ["Xx2O3", "", "Si(", "Na1Cl-1", "nan", "Si2.3.4", "Si0", "NaCl*", None, 5, " "])
+@pytest.mark.parametrize("formula", UNREADABLE)
 def test_unreadable_formulas_are_named_with_their_row(formula: object) -> None:
     with pytest.raises(InputError, match="row 1: ") as caught:
         magpie.features(["Si", formula])  # type: ignore[list-item]

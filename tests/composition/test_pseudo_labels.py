@@ -30,17 +30,17 @@ def listed() -> tuple[pd.Series, pd.Series]:
 
 
 @cache
-def guessed() -> pd.Series:
+def labels() -> pd.Series:
     return pd.Series(pseudo_labels.pseudo_labels(table(), *listed()), table().index)
 
 
-def test_training_rows_that_nobody_measured_get_a_guess_and_no_others() -> None:
+def test_training_rows_that_nobody_measured_get_a_pseudo_label_and_no_others() -> None:
     expected = (table()["split"] == "train") & table()["band_gap_experiment"].isna()
-    assert 100 < expected.sum() < len(table()) and guessed().notna().equals(expected)
+    assert 100 < expected.sum() < len(table()) and labels().notna().equals(expected)
 
 
-def test_guesses_are_near_what_was_measured() -> None:
-    known = guessed().dropna()
+def test_pseudo_labels_are_near_what_was_measured() -> None:
+    known = labels().dropna()
     gap = table().loc[known.index, "band_gap"]
     expected = (2 * gap + 0.3).where(gap > 0, 0.0)
     assert (known[gap > 0] > 0.3).all() and (known >= 0).all()
@@ -52,16 +52,36 @@ def test_formulas_that_are_set_aside_do_not_teach() -> None:
     aside = set(table()["formula"][table()["split"] != "train"])
     assert len(aside) > 50
     wrong = gaps.where(~formulas.isin(aside), 11.0)
-    np.testing.assert_array_equal(pseudo_labels.pseudo_labels(table(), formulas, wrong), guessed())
+    np.testing.assert_array_equal(pseudo_labels.pseudo_labels(table(), formulas, wrong), labels())
     taught = table()["formula"][table()["split"] == "train"].iloc[0]
     other = pseudo_labels.pseudo_labels(table(), formulas, gaps.where(formulas != taught, 11.0))
-    assert not np.array_equal(other, guessed(), equal_nan=True)
+    assert not np.array_equal(other, labels(), equal_nan=True)
+
+
+@pytest.mark.parametrize("part", ["validation", "calibration", "test"])
+def test_other_spellings_of_what_is_set_aside_do_not_teach(part: str) -> None:
+    formulas, gaps = listed()
+    aside = set(table()["formula"][table()["split"] == part])
+    assert len(aside) > 10
+    spelled = formulas.where(~formulas.isin(aside), "(" + formulas + ")3")
+    wrong = gaps.where(~formulas.isin(aside), 11.0)
+    np.testing.assert_array_equal(pseudo_labels.pseudo_labels(table(), spelled, wrong), labels())
+    assert not set(pseudo_labels.teachers(table(), spelled, wrong).index) & set(spelled[formulas.isin(aside)])
+
+
+def test_spellings_of_one_composition_teach_their_mean() -> None:
+    taught = pseudo_labels.teachers(
+        pd.DataFrame({"formula": ["NaCl"], "split": ["test"]}),
+        pd.Series(["Si2Ge2", "LiF", "ClNa", "GeSi"]),
+        pd.Series([1.0, 13.6, 8.5, 0.5]),
+    )
+    assert taught.to_dict() == {"LiF": 13.6, "Si2Ge2": 0.75}
 
 
 def test_only_the_polymorph_of_lowest_energy_gets_one() -> None:
     twice = pd.concat([table(), table().assign(energy_per_atom=table()["energy_per_atom"] + 1)], ignore_index=True)
     found = pseudo_labels.pseudo_labels(twice, *listed())
-    np.testing.assert_array_equal(found[: len(table())], guessed())
+    np.testing.assert_array_equal(found[: len(table())], labels())
     assert np.isnan(found[len(table()) :]).all()
 
 
@@ -81,16 +101,16 @@ def test_what_is_left_out_does_not_teach_and_later_lists_count() -> None:
     assert arsenides.sum() > 10
     filters = Filters(leave_out=("As",))
     one, other = (
-        pseudo_labels.with_estimates(table(), [source(gaps.where(~arsenides, wrong))], filters)[levels.PSEUDO_LABEL]
+        pseudo_labels.with_pseudo_labels(table(), [source(gaps.where(~arsenides, wrong))], filters)[levels.PSEUDO_LABEL]
         for wrong in (3.0, 9.0)
     )
     assert one.equals(other) and one.notna().any()
-    both = pseudo_labels.with_estimates(table(), [source(gaps * 0), source(gaps)], Filters())
-    np.testing.assert_array_equal(both[levels.PSEUDO_LABEL], guessed())
+    both = pseudo_labels.with_pseudo_labels(table(), [source(gaps * 0), source(gaps)], Filters())
+    np.testing.assert_array_equal(both[levels.PSEUDO_LABEL], labels())
 
 
 def test_a_table_without_pbe_gaps_is_refused() -> None:
     rows = pd.DataFrame({"material_id": "row-0", "formula": ["Si"], "band_gap": [1.1]})
     without = table().rename(columns={"band_gap": "gap"})
-    with pytest.raises(InputError, match="for --estimate: no column band_gap"):
-        pseudo_labels.with_estimates(without, [Source("file", "list.csv", rows, "", [])], Filters())
+    with pytest.raises(InputError, match="to get pseudo-labels: no column band_gap"):
+        pseudo_labels.with_pseudo_labels(without, [Source("file", "list.csv", rows, "", [])], Filters())

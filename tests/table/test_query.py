@@ -21,9 +21,9 @@ from materials_project_server import KEY, Server, many_crystals, serving
 from pymatgen.core import Lattice, Structure
 
 import query
-from bandgaps.errors import exit_code
+from bandgaps.errors import InputError, exit_code
 from bandgaps.files import sha256
-from bandgaps.table import account, storage
+from bandgaps.table import account, columns, storage
 
 CSV = "formula,band_gap\n" + "".join(f"Li{n}O{m},{n * m % 5}\n" for n in range(1, 30) for m in range(1, 30))
 
@@ -108,7 +108,7 @@ def test_killed_download_goes_on_where_it_stopped(server: Server, tmp_path: Path
     assert [step["rows"] for step in meta["steps"]] == [1264, 1264, 84, 82]
     for step in meta["steps"]:
         assert re.search(rf"^ *{step['rows']:,}  {re.escape(step['kept'])}$", done.stdout, re.MULTILINE)
-    assert sum(meta["counts"][part] for part in ("train", "validation", "test")) == 82
+    assert sum(meta["counts"][part] for part in columns.PARTS) == 82
 
 
 def test_failing_server_leaves_the_old_table(
@@ -172,20 +172,23 @@ def test_table_and_its_account(tmp_path: Path) -> None:
     assert pd.Timestamp(meta["date"]).utcoffset() == pd.Timedelta(0)
     assert meta["counts"]["metals"] == (table["band_gap"] == 0).sum() > 0
     assert meta["counts"]["metals"] + meta["counts"]["non-metals"] == len(table) == meta["steps"][-1]["rows"]
-    table_from(tmp_path, "--seed", "7")
+    assert not (tmp_path / "metrics").exists()
+    table_from(tmp_path, "--seed", "7", "--metrics", str(tmp_path / "metrics"))
     assert output.read_bytes() == first
+    same = {key: value for key, value in meta.items() if key not in ("date", "versions", "sha256")}
+    assert json.loads((tmp_path / "metrics" / "table.json").read_text()) == same
     assert table_from(tmp_path, "--seed", "8")["split"].tolist() != table["split"].tolist()
 
 
 def test_table_of_calculated_and_measured_gaps(tmp_path: Path, environment: dict[str, str]) -> None:
     silicon = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.431), ["Si"], [[0.0] * 3])
-    rows = [(f"Li{n}O", energy, gap) for n in range(2, 42) for energy, gap in ((0.3, 0.0), (0.1, 1.5), (0.2, 0.0))]
+    rows = [(f"Li{n}O43", energy, gap) for n in range(2, 42) for energy, gap in ((0.3, 0.0), (0.1, 1.5), (0.2, 0.0))]
     rows += [("Si", 0.0, 0.6), ("Si2", 0.1, 0.0), ("SiGe", 0.0, 0.4), ("SiGeO3", 0.0, 2.8), ("Ge", 0.0, 0.0)]
     table = pd.DataFrame(rows, columns=["formula", "energy_above_hull", "band_gap"])
     table["band_gap_hse"] = [1.1] * 30 + [None] * (len(rows) - 30)
     storage.write(table.assign(structure=[silicon] * len(rows)), tmp_path / "calculated.json.gz")
     (tmp_path / "measured.csv").write_text(
-        "formula,band_gap\nLi3O,2\nLi6O2,4\nSiGe,1\nSi0.9Ge0.1,1\nSi,1.2\nGaAs,1.4\n"
+        "formula,band_gap\nLi3O43,2\nLi6O86,4\nSiGe,1\nSi0.9Ge0.1,1\nSi,1.2\nGaAs,1.4\n"
     )
     levels = ["--measured", "measured.csv", "--polymorphs", "all", "--leave-out", "Si-Ge"]
     done = run(
@@ -195,15 +198,15 @@ def test_table_of_calculated_and_measured_gaps(tmp_path: Path, environment: dict
     found, meta = storage.read(tmp_path / "out.json"), account.read_meta(tmp_path / "out.json")
     assert [step["rows"] for step in meta["steps"]] == [125, 123, 123, 123, 123]
     assert "\n 123  without Ge and Si together\n" in done.stdout
-    expected = {**{f"Li{n}O": 3 for n in range(2, 42)}, "Si": 2, "Ge": 1}
+    expected = {**{f"Li{n}O43": 3 for n in range(2, 42)}, "Si": 2, "Ge": 1}
     assert found["formula"].value_counts().to_dict() == expected
     assert not found.drop_duplicates(["formula", "split"])["formula"].duplicated().any()
     by_formula = found.drop_duplicates("formula")["split"].value_counts()
-    assert by_formula.to_dict() == {"train": 31, "validation": 3, "test": 8}
+    assert by_formula.to_dict() == {"train": 28, "validation": 3, "calibration": 3, "test": 8}
     assert set(found["split"][found["formula"].isin(["Si", "Ge"])]) == {"train"}
     known = found[found["band_gap_experiment"].notna()]
     assert known[["formula", "energy_above_hull", "band_gap_experiment"]].to_numpy().tolist() == [
-        ["Li3O", 0.1, 3.0],
+        ["Li3O43", 0.1, 3.0],
         ["Si", 0.0, 1.2],
     ]
     assert found["band_gap_hse"].notna().sum() == meta["counts"]["with band_gap_hse"] == 30
@@ -211,6 +214,36 @@ def test_table_of_calculated_and_measured_gaps(tmp_path: Path, environment: dict
     assert meta["measured"]["database_version"] == [f"sha256:{sha256(tmp_path / 'measured.csv')}"]
     assert "2 of the 5 formulas in measured.csv are in the table\n" in done.stdout
     assert (meta["filters"]["leave_out"], meta["filters"]["polymorphs"]) == (["Si-Ge"], "all")
+
+
+def test_later_files_replace_what_earlier_ones_say(tmp_path: Path, environment: dict[str, str]) -> None:
+    long = "".join(f"Li{n}O{m},{n * m % 5}\n" for n in range(1, 9) for m in range(1, 9) if n != m)
+    (tmp_path / "long.csv").write_text(f"formula,target\nAlCuS2,3.5\nInAgTe2,0.93\n{long}")
+    (tmp_path / "known.csv").write_text("material_id,formula,band_gap\nmp-1,CuAlS2,3.49\nmp-2,AgInTe2,1.04\n")
+    flags = ["--source", "file", "--target", "band_gap_experiment", "--output", "out.json"]
+    done = run([*flags, "--input", "long.csv", "known.csv"], tmp_path, environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("source: long.csv, known.csv\n")
+    found, meta = storage.read(tmp_path / "out.json"), account.read_meta(tmp_path / "out.json")
+    gaps = found.set_index("formula")["band_gap_experiment"]
+    assert (gaps["AlCuS2"], gaps["InAgTe2"]) == (3.49, 1.04)
+    assert meta["input"] == "long.csv, known.csv" and meta["steps"][0] == {"kept": "rows of 2 files", "rows": 60}
+    first, second = (f"sha256:{sha256(tmp_path / name)}" for name in ("long.csv", "known.csv"))
+    assert meta["database_version"] == f"{first}, {second}"
+
+
+def test_rows_without_target_are_dropped_where_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("gaps.csv").write_text("formula,band_gap\nSi,1.1\nGe,\nC,5.5\n")
+    arguments = ["--source", "file", "--input", "gaps.csv", "--output", "out.json"]
+    assert exit_code(lambda: query.main(arguments)) == 2
+    error = capsys.readouterr().err
+    assert is_one_line(error) and "1 of 3 rows have no number in column band_gap, first row 1 (Ge: nan)" in error
+    assert error.endswith("drop such rows from the table with --drop-missing\n")
+    assert exit_code(lambda: query.main([*arguments, "--drop-missing"])) == 0
+    assert storage.read("out.json")["formula"].tolist() == ["Si", "C"]
 
 
 def test_measured_alloys_join_the_table_but_not_the_one_asked_about(
@@ -231,13 +264,18 @@ def test_measured_alloys_join_the_table_but_not_the_one_asked_about(
     assert (alloy["formula"], alloy["band_gap_experiment"], alloy["split"]) == ("In0.6Ga0.4As1", 0.7, "train")
     assert not alloy["structure"].is_ordered and pd.isna(alloy["band_gap"])
     assert (gallium["formula"], gallium["band_gap_experiment"]) == ("GaAs", 1.519)
+    with pytest.raises(
+        InputError, match=r"measured alloys.*make the table without them, or train on several"
+    ) as caught:
+        columns.target_values(table, "band_gap", "out.json")
+    assert "drop" not in str(caught.value)  # which happens before alloys join
 
 
 def test_gaps_are_estimated_where_asked_for(tmp_path: Path, environment: dict[str, str]) -> None:
     sample = storage.read(SAMPLE, structures=False).drop_duplicates("formula")
     sample[["formula", "band_gap"]].iloc[::2].to_csv(tmp_path / "measured.csv", index=False)
     done = run(
-        ["--source", "sample", "--measured", "measured.csv", "--estimate", "--output", "out.json"],
+        ["--source", "sample", "--measured", "measured.csv", "--pseudo-labels", "--output", "out.json"],
         tmp_path,
         environment,
     )
@@ -286,7 +324,10 @@ def test_full_disk_leaves_the_old_table(tmp_path: Path, environment: dict[str, s
         (["--source", "sample", "--measured", "none.csv"], 2, "none.csv: no such file"),
         (["--source", "sample", "--measured", "bad.csv"], 2, "bad.csv: row 0 (Si): -1"),
         (["--source", "sample", "--alloys"], 2, "--alloys: goes with --measured FILE"),
-        (["--source", "sample", "--estimate"], 2, "--estimate: goes with --measured FILE"),
+        (["--source", "sample", "--pseudo-labels"], 2, "--pseudo-labels: goes with --measured FILE"),
+        (["--source", "file", "--input", "gaps.csv", "table.json", "--output", "table.json"], 2, "which would be lost"),
+        (["--source", "file", "--input", "gaps.csv", "half.json.gz"], 2, "half.json.gz: damaged or half-written"),
+        (["--source", "file", "--input", "gaps.csv", "empty.csv"], 2, "empty.csv: no column band_gap; it has"),
         (
             ["--source", "sample", "--measured", "table.json", "--output", "./table.json"],
             2,
@@ -306,6 +347,7 @@ def test_bad_input_is_one_line(
     monkeypatch.chdir(tmp_path)
     Path("gaps.csv").write_text(CSV)
     Path("bad.csv").write_text("formula,band_gap\nSi,-1\n")
+    Path("empty.csv").write_text("formula,gap\nSi,1\n")
     storage.write(pd.DataFrame({"formula": ["Si"], "band_gap": [1.1]}), "table.json")
     storage.write(pd.DataFrame({"formula": ["Si"], "band_gap": [1.1]}), "whole.json.gz")
     Path("half.json.gz").write_bytes(Path("whole.json.gz").read_bytes()[:50])
@@ -317,7 +359,15 @@ def test_bad_input_is_one_line(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--seed", "-1"], ["--seed", "x"], ["--max-energy-above-hull", "nan"], ["--source", "internet"]]
+    "arguments",
+    [
+        ["--seed", "-1"],
+        ["--seed", "x"],
+        ["--seed", str(2**32)],
+        ["--max-energy-above-hull", "nan"],
+        ["--max-energy-above-hull", "-0.1"],
+        ["--source", "internet"],
+    ],
 )
 def test_values_that_make_no_sense_name_their_flag(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -366,7 +416,8 @@ def test_beginning_of_the_materials_project_of_2019(tmp_path: Path) -> None:
     assert not any(alone_within(structure, 4.0) for structure in table["structure"])
     assert {"band_gap_hse", "band_gap_gllbsc", "formation_energy_per_atom"} <= set(table.columns)
     parts = table["split"].value_counts(normalize=True)
-    assert parts["test"] == pytest.approx(0.2, abs=2e-3) and parts["validation"] == pytest.approx(0.08, abs=2e-3)
+    assert parts["test"] == pytest.approx(0.2, abs=2e-3)
+    assert parts["validation"] == parts["calibration"] == pytest.approx(0.08, abs=2e-3)
 
 
 def alone_within(structure: Structure, cutoff: float) -> bool:

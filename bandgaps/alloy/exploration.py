@@ -1,0 +1,181 @@
+"""Everything that a model predicts of an alloy: predicted, drawn, and scored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pymatgen.core import Composition
+
+from bandgaps.alloy import figures, measured_curves, scores
+from bandgaps.alloy.orderings import Ordering
+from bandgaps.alloy.random_alloy import PredictedAlloy, formula
+from bandgaps.files import replacing
+
+Place = Callable[[str], Path]  # where a file goes, such as figures/SiGe-disordered-curve.csv for curve.csv
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """The gaps of an alloy in every representation of its disorder; all gaps in eV.
+
+    Attributes:
+        alloy: with its model.
+        representation: of the disorder, the one that is the model's curve.
+        unscaled: from `PredictedAlloy.orderings`, at the volume of the first end.
+        scaled: the same at the alloy's own.
+        cells: from `PredictedAlloy.quasirandom`.
+        curve: from `PredictedAlloy.curve`.
+    """
+
+    alloy: PredictedAlloy
+    representation: str
+    unscaled: pd.DataFrame
+    scaled: pd.DataFrame
+    cells: pd.DataFrame
+    curve: pd.DataFrame
+
+
+def explore(
+    alloy: PredictedAlloy, found: Sequence[Ordering], wanted: Sequence[Composition], representation: str, seed: int
+) -> Exploration:
+    """Predict an alloy.
+
+    Args:
+        alloy: with its model.
+        found: its orderings.
+        wanted: compositions of quasirandom cells, besides the ends and three between them.
+        representation: of the disorder, the one that is to be the model's curve.
+        seed: of the quasirandom cells.
+    """
+    a, b = alloy.alloy.elements
+    always = [Composition(each) for each in (a, f"{a}3{b}", f"{a}{b}", f"{a}{b}3", b)]
+    cells = alloy.quasirandom(list(dict.fromkeys([*always, *wanted])), seed)
+    unscaled, scaled = (alloy.orderings(found, scale) for scale in (False, True))
+    return Exploration(alloy, representation, unscaled, scaled, cells, alloy.curve(alloy.means(scaled), representation))
+
+
+def draw(found: Exploration, place: Place, anchor: bool) -> None:
+    """Draw the figures and write the tables behind them.
+
+    Args:
+        found: what is to be drawn.
+        place: takes the end of a file's name to its path.
+        anchor: whether to draw the curve shifted to the measured ends, too.
+    """
+    alloy, system = found.alloy, found.alloy.alloy.names
+    measured = measured_curves.drawn(system)
+    title = f"MEGNet{f', {alloy.fidelity}' if alloy.fidelity else ''}: {alloy.alloy.label}"
+    volume = f"{title} at {system[0]}'s volume"
+    means = alloy.means(found.unscaled)
+    _write(means, place("structures-means.csv"))
+    figures.orderings(place("structures.pdf"), found.unscaled, means, system, measured, volume)
+
+    means, lowered = alloy.means(found.scaled), _lowered_by(alloy)
+    _write(means, place("structures-scaled-means.csv"))
+    figures.disorder(
+        place("structures-scaled.pdf"),
+        found.scaled,
+        alloy.lowered(means, "orderings"),
+        found.curve,
+        found.cells,
+        system,
+        measured,
+        alloy.wide,
+        f"{title} at the alloy's volume{lowered}",
+        alloy.first_principles(),
+    )
+    _write(found.cells, place("structures-scaled-quasirandom.csv"))
+    _write(found.curve, place("curve.csv"))
+    if anchor:
+        shifted = scores.anchored_curve(found.curve)
+        figures.anchored(place("curve-anchored.pdf"), shifted, system, measured, f"{title} curve, anchored{lowered}")
+
+
+def _lowered_by(alloy: PredictedAlloy) -> str:
+    """What a title says of the corrections that are taken off, and of the evidence for them."""
+    used = {name: each for name, each in alloy.corrections().items() if each.used}
+    if not used:
+        return ""
+    sizes = ", ".join(f"{each.bowing:.2f} ± {each.standard_error:.2f} eV ({name})" for name, each in used.items())
+    systems = max(each.systems for each in used.values())
+    return f"\nless the mean residual bowing of {systems} held-out systems,\n{sizes}"
+
+
+def _write(table: pd.DataFrame, path: Path) -> None:
+    """Write the numbers behind a figure."""
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g")
+
+
+def metrics(found: Exploration, wanted: Sequence[Composition]) -> dict[str, Any]:
+    """What was found, in numbers (eV): deviations from the measured curve, and the gaps of the compositions wanted."""
+    alloy, computed = found.alloy, found.alloy.first_principles()
+    corrections = {
+        name: {**asdict(each), "used": each.used, "bowing": each.bowing, "sigma": each.sigma}
+        for name, each in alloy.corrections().items()
+    }
+    return {
+        "fidelity": alloy.fidelity,
+        "bowing_correction": corrections,
+        "orderings": len(found.unscaled),
+        "unscaled": scores.mean_scores(alloy.means(found.unscaled)),
+        "scaled": scores.mean_scores(alloy.means(found.scaled)),
+        "disorder": found.representation,
+        **scores.results(found.curve, alloy.wide),
+        "first-principles": None if computed is None else _of_first_principles(alloy, computed),
+        "compositions": [_of_composition(rows) for rows in (beside_ends(found, each) for each in wanted)],
+    }
+
+
+def _of_first_principles(alloy: PredictedAlloy, computed: pd.DataFrame) -> dict[str, Any]:
+    """Means of calculated gaps and how far they are from the measured curve (eV), which no model of such gaps mends."""
+    means = alloy.means(computed)
+    own = {
+        f"{x:.3g}": {"orderings": count, "band_gap": gap}
+        for x, count, gap in means[[alloy.x, "orderings", "band_gap"]].itertuples(index=False)
+    }
+    level = computed["level"].iloc[0]
+    return {"level": level, "orderings": len(computed), **scores.mean_scores(means), "means": own}
+
+
+def beside_ends(found: Exploration, composition: Composition) -> pd.DataFrame:
+    """The gap of a composition between those of the two ends, represented twice (eV).
+
+    Three rows; columns formula, x_B, n_atoms, band_gap and band_gap_std of quasirandom cells, band_gap_shared_site and
+    its _std, band_gap_measured.
+    """
+    alloy = found.alloy
+    a, b = alloy.alloy.elements
+    rows = found.cells.set_index("formula").loc[[a, formula(composition), b]].reset_index()
+    shared = alloy.shared_sites(rows[alloy.x])
+    return rows.assign(
+        band_gap_shared_site=shared["band_gap"],
+        band_gap_shared_site_std=shared["band_gap_std"],
+        band_gap_measured=measured_curves.gap(alloy.alloy.names, rows[alloy.x]),
+    )
+
+
+def _of_composition(rows: pd.DataFrame) -> dict[str, Any]:
+    return {
+        "formula": rows["formula"][1],
+        "atoms": int(rows["n_atoms"][1]),
+        "band_gap_measured": float(rows["band_gap_measured"][1]),
+        **_between(rows, "band_gap"),
+        "shared_site": _between(rows, "band_gap_shared_site"),
+    }
+
+
+def _between(rows: pd.DataFrame, column: str) -> dict[str, Any]:
+    """Of three rows, the gap of the middle one (eV), and whether it lies between the others'."""
+    first, gap, last = map(float, rows[column])
+    inside = min(first, last) <= gap <= max(first, last)
+    return {
+        "band_gap": gap,
+        "band_gap_std": float(rows[f"{column}_std"][1]),
+        "band_gap_ends": [first, last],
+        "between_ends": inside,
+    }

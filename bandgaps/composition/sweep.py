@@ -1,0 +1,114 @@
+"""The gap over the whole range of an alloy of two elements, as a forest of compositions predicts it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bandgaps.composition import magpie, models
+from bandgaps.elements import SYMBOLS
+from bandgaps.errors import InputError
+from bandgaps.formulas import System
+from bandgaps.model_folders import Arrays
+
+STEPS = 100
+FRACTIONS = np.arange(STEPS + 1) / STEPS  # x of A(1-x)B(x)
+REPORTED = (0, 0.25, 0.5, 0.51, 0.75, 1)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a model predicts over the range of an alloy A(1-x)B(x).
+
+    Attributes:
+        table: columns `x_B`, `band_gap`, `band_gap_std` and `band_gap_measured` (eV), one row each of `FRACTIONS`.
+        known: training rows made of A and B alone, columns `x_B` and `band_gap` (eV).
+        card: of the model.
+    """
+
+    table: pd.DataFrame
+    known: pd.DataFrame
+    card: dict[str, Any]
+
+    def summary(self) -> dict[str, float | None]:
+        """As the function `summary`."""
+        return summary(*(self.table[column].to_numpy() for column in ("band_gap", "band_gap_measured")))
+
+    def reported(self) -> pd.DataFrame:
+        """The rows of `table` at the fractions `REPORTED`."""
+        return self.table.iloc[[round(x * STEPS) for x in REPORTED]]
+
+
+def sweep(folder: Path, name: str, system: System, measured: np.ndarray) -> Sweep:
+    """Ask a model for the gap at all `FRACTIONS` of an alloy.
+
+    Args:
+        folder: of all models.
+        name: one of `bandgaps.composition.evaluation.MODELS`.
+        system: the two elements (A, B).
+        measured: the measured gap at these fractions, eV; NaN where there is none.
+
+    Raises:
+        InputError: there is no such model, or it is damaged.
+    """
+    model, card, training = models.load(folder, name)
+    gaps, std = model.predict(magpie.features(spelled(system)), return_std=True)
+    table = pd.DataFrame(
+        {f"x_{system[1]}": FRACTIONS, "band_gap": gaps, "band_gap_std": std, "band_gap_measured": measured}
+    )
+    try:
+        return Sweep(table, known(system, training), card)
+    except InputError as error:
+        raise InputError(f"{folder}, model {name}, its training rows: {error}") from None
+
+
+def spelled(system: System) -> list[str]:
+    """A100, A99B1, A98B2, ... B100: the formula at each of `FRACTIONS`."""
+    a, b = system
+    pairs = ((STEPS - step, step) for step in range(STEPS + 1))
+    return [(f"{a}{n_a}" if n_a else "") + (f"{b}{n_b}" if n_b else "") for n_a, n_b in pairs]
+
+
+def known(system: System, training: Arrays) -> pd.DataFrame:
+    """Training rows made of the two elements alone, columns `x_B` and `band_gap` (eV), by x.
+
+    Raises:
+        InputError: a formula cannot be read.
+    """
+    a, b = (SYMBOLS.index(element) + 1 for element in system)
+    found: list[tuple[float, float]] = []
+    for rows, numbers, amounts in magpie.elements_and_amounts(training["formula"].tolist()):
+        fractions = np.where(numbers == b, amounts, 0).sum(axis=0) / amounts.sum(axis=0)
+        of_both = ((numbers == a) | (numbers == b)).all(axis=0)
+        found += zip(fractions[of_both].tolist(), training["target"][rows[of_both]].tolist(), strict=True)
+    return pd.DataFrame(sorted(found), columns=[f"x_{system[1]}", "band_gap"])
+
+
+def references(measured: np.ndarray) -> dict[str, dict[str, float | None]]:
+    """The measured curve, and the straight line between its ends, as `summary` gives the models'; empty without one.
+
+    Args:
+        measured: at `FRACTIONS`, eV; NaN where there is none.
+    """
+    if np.isnan(measured).any():
+        return {}
+    line = measured[0] + (measured[-1] - measured[0]) * FRACTIONS
+    return {"measured": summary(measured, measured), "straight-line": summary(line, measured)}
+
+
+def summary(gaps: np.ndarray, measured: np.ndarray) -> dict[str, float | None]:
+    """The gap at a few fractions, and under `mean_absolute_deviation` that from the measured curve, eV.
+
+    Args:
+        gaps: at `FRACTIONS`, eV.
+        measured: at `FRACTIONS`, eV; NaN where there is none, which makes the deviation None.
+    """
+    deviation = float(np.abs(gaps - measured).mean())
+    return {
+        **{f"{x:g}": float(gaps[round(x * STEPS)]) for x in REPORTED},
+        "mean_absolute_deviation": None if np.isnan(deviation) else deviation,
+    }
