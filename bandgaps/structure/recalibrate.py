@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,10 +31,8 @@ from bandgaps.structure import evaluation, model_files, scoring, tables, trainin
 from bandgaps.structure.ensemble import Model
 from bandgaps.structure.evaluation import Predictions
 
-HOW = (
-    "the calibration rows of compositions that the model has never seen; scored on such test rows",
-    "half of the compositions of the test rows that the model has never seen, seed {seed}; scored on the other half",
-)
+OWN = "its calibration rows of compositions that the model has never seen; scored on such test rows"
+HALF = "half of the compositions of its test rows that the model has never seen, seed {}; scored on the other half"
 
 
 def main(given: Sequence[str] | None = None) -> None:
@@ -43,40 +41,61 @@ def main(given: Sequence[str] | None = None) -> None:
     model = model_files.load(options.model)
     if model.published or not options.model.is_dir():
         raise InputError(f"{options.model}: not a folder of a model of our own; name one")
-    table, target = tables.read(options.table, model.card.get("target"), model.hyperparameters.fidelities)
-    own = bool((table["split"] == "calibration").any())
-    table = table.assign(split=divided(table, model, options.seed))
-    if not (table["split"] == "test").any():
-        raise InputError(f"{options.table}: there is no test row of a composition that the model has never seen")
+    path = options.table
+    table, target = tables.read(path, model.card.get("target"), model.hyperparameters.fidelities)
     columns = evaluation.fidelity_columns(model, table, target, None)
+    model, tested, left_out = recalibrated(model, table, path, target, columns, options.seed)
+    written = options.metrics / "structure.json", options.figures / "structure-parity.pdf"
+    result = scoring.publish(model, options.model.name, tested, columns, path, target, left_out, *written)
+    model_files.save_card(replace(model, card={**model.card, **scoring.for_card(result)}), options.model)
+    print(f"wrote {options.model / 'model.json'}")
+
+
+def recalibrated(
+    model: Model, table: pd.DataFrame, path: Path, target: str, columns: Mapping[str | None, str], seed: int
+) -> tuple[Model, dict[str | None, Predictions], dict[str, int]]:
+    """Calibrate a model on rows of a table that decided nothing else.
+
+    Args:
+        model: a model of our own.
+        table: rows with a split.
+        path: where the table lies.
+        target: the column that models of one fidelity have learnt.
+        columns: the column of each fidelity.
+        seed: decides which test rows calibrate, in a table without rows for that.
+
+    Returns:
+        The model with its new card and calibrations; what it predicts of the other test rows; how many rows of these
+        are left out, by reason.
+
+    Raises:
+        InputError: too few rows are of compositions that the model has never seen.
+    """
+    how = OWN if (table["split"] == "calibration").any() else HALF.format(seed)
+    learnt = _learnt(model, table, target)
+    card = {**model.card, "calibrated_on": {"table": path.name, "sha256": sha256(path), "rows": how}}
+    if learnt:
+        card["trained_on"] = {**model.card.get("trained_on", {}), **learnt}
+    model = replace(model, card=card)
+    parts = divided(table, model, seed)
+    if not (parts == "test").any():
+        raise InputError(f"{path}: there is no test row of a composition that the model has never seen")
     found: dict[str, dict[str | None, Predictions]] = {}
     left_out: dict[str, int] = {}
     for part in ("validation", "calibration", "test"):
-        rows, graphs, left_out = scoring.usable(model, table[table["split"] == part], options.table)
+        rows, graphs, left_out = scoring.usable(model, table[parts == part], path)
         found[part] = evaluation.predictions(model, rows, graphs, columns)
     calibrations = evaluation.calibrations(found["calibration"])
     if not calibrations:
-        raise InputError(f"{options.table}: too few compositions to calibrate on that the model has never seen")
+        raise InputError(f"{path}: too few compositions to calibrate on that the model has never seen")
     print("\n".join(scoring.calibration_lines(calibrations)))
-    how = HOW[0] if own else HOW[1].format(seed=options.seed)
-    card = {**model.card, "calibrated_on": {"table": options.table.name, "sha256": sha256(options.table), "how": how}}
-    learnt = _learnt(model, table, target)
     if learnt:
-        card["trained_on"] = {**model.card.get("trained_on", {}), **learnt}
         card["validation_mae"] = evaluation.errors(found["validation"], columns)
-    model = replace(model, card=card, calibrations=calibrations)
+    model = replace(model, calibrations=calibrations)
     tested = {
-        fidelity: replace(
-            each,
-            calibration=model.calibration(fidelity),
-            guess=card.get("trained_on", {}).get("means", {}).get(fidelity or columns[fidelity], float("nan")),
-        )
-        for fidelity, each in found["test"].items()
+        fidelity: replace(each, calibration=model.calibration(fidelity)) for fidelity, each in found["test"].items()
     }
-    paths = options.metrics / "structure.json", options.figures / "structure-parity.pdf"
-    result = scoring.publish(model, options.model.name, tested, columns, options.table, target, left_out, *paths)
-    model_files.save_card(replace(model, card={**card, **scoring.for_card(result)}), options.model)
-    print(f"wrote {options.model / 'model.json'}")
+    return model, tested, left_out
 
 
 def _parser() -> argparse.ArgumentParser:
