@@ -38,9 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
 
     from bandgaps.structure import tables  # the table is read before TensorFlow starts, which takes longer
+    from bandgaps.table import columns
 
     path = options.evaluate or options.data
-    table, target = tables.read(path, options.target, options.fidelities or ())
+    try:
+        table, target = tables.read(path, options.target, options.fidelities or ())
+    except columns.MissingNumbersError as error:
+        raise InputError(f"{error} with query.py --drop-missing") from None
     if options.evaluate or options.weights:
         name = model_to_use(options, target)
         from bandgaps.structure import model_files, scoring

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
 import json
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -62,8 +64,27 @@ def test_silicon_and_germanium(table: pd.DataFrame) -> None:
     assert gaps["diamond-Ge"] < 0.15
 
 
-def test_rebuilding_gives_the_committed_bytes(build: ModuleType) -> None:
-    assert build.encode(build.tabulate(build.read_crystals())) == build.TABLE.read_bytes()
+def test_rebuilding_gives_the_committed_table(build: ModuleType) -> None:
+    rebuilt = build.encode(build.tabulate(build.read_crystals()))
+    assert rebuilt == build.encode(build.tabulate(build.read_crystals()))
+    contents = (json.loads(gzip.decompress(content)) for content in (rebuilt, build.TABLE.read_bytes()))
+    assert_alike(*contents)
+
+
+def assert_alike(one: Any, other: Any) -> None:
+    """Two JSON values are equal but for the last digits of numbers: arc cosines differ between processors."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key, value in one.items():
+            assert_alike(value, other[key])
+    elif isinstance(one, list):
+        assert len(one) == len(other)
+        for pair in zip(one, other, strict=True):
+            assert_alike(*pair)
+    elif isinstance(one, float):
+        assert abs(one - other) <= 1e-12 * max(1.0, abs(one))
+    else:
+        assert one == other
 
 
 def test_every_crystal_is_one_of_the_list(build: ModuleType) -> None:

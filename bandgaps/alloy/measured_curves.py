@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from bandgaps.formulas import System
-from bandgaps.plotting import Measured
+
+if TYPE_CHECKING:
+    from bandgaps.plotting import Measured
 
 DIAMOND = {"C": 3.567, "Si": 5.431, "Ge": 5.658, "Sn": 6.489}  # Å at room temperature (Madelung, Semiconductors, 2004)
 
@@ -67,6 +70,8 @@ def gap_citation(system: System) -> str | None:
 
 def drawn(system: System) -> Measured | None:
     """The measured gap as figures draw it, None where no curve is known."""
+    from bandgaps.plotting import Measured  # matplotlib, which most users of this module do without
+
     citation, x = gap_citation(system), np.linspace(0, 1, 201)
     return Measured(x, gap(system, x), citation) if citation else None
 
