@@ -56,7 +56,7 @@ done = @mkdir -p $(@D) && touch $@
 
 # The results of the reference run are under git. Its table and models are linked to where the scripts look for them
 # when they are run by hand, unless something else is there. What takes longest is begun first.
-figures: $(TRAINED)/composition.done $(TRAINED)/structure.done $(EXPLORED)/explored.done $(SWEPT)/explored.done
+figures: $(TRAINED)/structure.done $(EXPLORED)/explored.done $(TRAINED)/composition.done $(SWEPT)/explored.done
 ifeq ($(FOLDERS),$(REFERENCE))
 	@cp -R $(FOLDERS:%=%/figures) .
 	@cp -R $(FOLDERS:%=%/metrics) data
