@@ -9,7 +9,7 @@ from typing import Any
 import joblib
 import numpy as np
 
-from bandgaps.composition import magpie
+from bandgaps.composition import features as of_formulas
 from bandgaps.errors import InputError, RunError
 
 PART = 50_000  # rows that one worker of a cluster takes at a time
@@ -39,14 +39,14 @@ def cluster(address: str | None) -> Iterator[None]:
 
 
 def features(formulas: Sequence[str]) -> np.ndarray:
-    """Magpie features, shape (formulas, 132); large tables in parts, which a cluster shares out.
+    """Features, shape (formulas, 258); large tables in parts, which a cluster shares out.
 
     Raises:
         InputError: as `magpie.features`.
     """
     if len(formulas) <= PART:
-        return magpie.features(formulas)
-    return np.concatenate(in_parts(lambda part: magpie.features(formulas[part], part.start), len(formulas)))
+        return of_formulas.features(formulas)
+    return np.concatenate(in_parts(lambda part: of_formulas.features(formulas[part], part.start), len(formulas)))
 
 
 def in_parts(function: Callable[[slice], Any], rows: int) -> list[Any]:

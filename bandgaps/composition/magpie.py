@@ -34,23 +34,29 @@ def features(formulas: Sequence[str], first_row: int = 0) -> np.ndarray:
             `first_row`.
     """
     result = np.empty((len(formulas), len(LABELS)))
-    table = elemental_table()
-    for start in range(0, len(formulas), _CHUNK):
-        for rows, numbers, amounts in elements_and_amounts(formulas[start : start + _CHUNK], first_row + start):
-            result[start + rows] = _statistics(table[numbers - 1], amounts)
+    for rows, numbers, amounts in in_chunks(formulas, first_row):
+        result[rows] = statistics(numbers, amounts)
     return result
 
 
-def _statistics(values: np.ndarray, amounts: np.ndarray) -> np.ndarray:
+def in_chunks(formulas: Sequence[str], first_row: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """As `elements_and_amounts`, in chunks that bound the memory that statistics of their elements take."""
+    for start in range(0, len(formulas), _CHUNK):
+        for rows, numbers, amounts in elements_and_amounts(formulas[start : start + _CHUNK], first_row + start):
+            yield start + rows, numbers, amounts
+
+
+def statistics(numbers: np.ndarray, amounts: np.ndarray) -> np.ndarray:
     """The six statistics of formulas with equally many elements.
 
     Args:
-        values: elemental properties, shape (elements, formulas, 22).
+        numbers: atomic numbers, shape (elements, formulas).
         amounts: atoms of each element, shape (elements, formulas).
 
     Returns:
         Shape (formulas, 132). `mode` is the property of the most abundant element, the least of them where several are.
     """
+    values = elemental_table()[numbers - 1]
     fractions = (amounts / amounts.sum(axis=0))[:, :, None]
     result = np.empty((values.shape[1], len(PROPERTIES), len(STATISTICS)))
     least, most, extent, mean, deviation, mode = (result[:, :, k] for k in range(len(STATISTICS)))
