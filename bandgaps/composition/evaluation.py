@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ import pandas as pd
 from bandgaps import metrics
 from bandgaps.composition import forest
 from bandgaps.composition.cluster import PART, features, in_parts
+from bandgaps.composition.features import composition_hashes
+from bandgaps.composition.gap_model import NOT, GapModel
+from bandgaps.composition.intervals import Distribution
 from bandgaps.errors import InputError
-from bandgaps.formulas import composition_keys
 from bandgaps.table import columns, splitting
 
 MODELS = ("non-metals", "combined")  # what each of the two forests is grown on
@@ -27,9 +29,10 @@ FEATURES_A_PART = 20  # shuffled at once: a call of a forest has its price, a ro
 
 @dataclass(frozen=True)
 class Rows:
-    """A table as a forest sees it: Magpie features, the target in eV, and which rows are metals or for testing."""
+    """A table as a forest sees it: features, the target in eV, and which rows are metals or for testing."""
 
     formula: np.ndarray
+    hashes: np.ndarray
     X: np.ndarray
     y: np.ndarray
     metal: np.ndarray
@@ -74,44 +77,67 @@ class Rows:
         y = columns.target_values(table, target, path)
         formula = table["formula"].to_numpy()
         metal = columns.is_metal(table, target)
-        return cls(formula, features(formula.tolist()), y, metal, np.ones(len(table), dtype=bool))
+        X, hashes = features(formula.tolist()), composition_hashes(formula.tolist())
+        return cls(formula, hashes, X, y, metal, np.ones(len(table), dtype=bool))
 
-    def without(self, formulas: np.ndarray) -> Rows:
-        """The same rows, but none of these compositions, however they are spelled, for testing.
-
-        Raises:
-            ValueError: a formula cannot be read.
-        """
-        return replace(self, test=self.test & ~np.isin(composition_keys(self.formula), composition_keys(formulas)))
+    def untaught(self, model: GapModel) -> Rows:
+        """The same rows, but none for testing whose composition taught a model or its teacher."""
+        return replace(self, test=self.test & (model.in_training(self.hashes) == NOT))
 
 
 def score(model: Any, rows: Rows) -> dict[str, Any]:
-    """Scores (eV) on the test rows that are no metals, the share within one sigma, and under `all` on all test rows."""
-    part = rows.test & ~rows.metal
-    mean, std = _predict(model, rows.X[part])
-    result: dict[str, Any] = dict(metrics.scores(rows.y[part], mean))
-    if std is not None and part.any():
-        result["within_1_sigma"], result["within_2_sigma"] = metrics.coverage(
-            rows.y[part], mean, std, np.array([1, 2])
-        ).tolist()
-    result["all"] = metrics.scores(rows.y[rows.test], _predict(model, rows.X[rows.test])[0])
+    """Scores of the median (eV) on the test rows that are no metals, and under `all` on all test rows.
+
+    Args:
+        model: a `GapModel`, or anything with scikit-learn's `predict`.
+        rows: with test rows.
+
+    Returns:
+        As `metrics.scores`. Of a `GapModel` also the shares of rows within one and two sigma and in the intervals of
+        68 and 95 %; under `metals` the same of metals, and under `all` the area under the ROC curve, metal or not.
+    """
+    gapped, metals = rows.test & ~rows.metal, rows.test & rows.metal
+    if not isinstance(model, GapModel):
+        return {**_scored(model, rows, gapped), "all": _scored(model, rows, rows.test)}
+    found, metal = distribution(model, rows.X[rows.test]), rows.metal[rows.test]
+    scores = {
+        **scores_of(model, found, rows.y[rows.test], ~metal),
+        "metals": scores_of(model, found, rows.y[rows.test], metal),
+        "all": metrics.scores(rows.y[rows.test], found.median),
+    }
+    if gapped.any() and metals.any():
+        from sklearn.metrics import roc_auc_score
+
+        scores["all"]["roc_auc"] = float(roc_auc_score(metal, model.intervals.metal_probability(found)))
+    return scores
+
+
+def _scored(model: Any, rows: Rows, part: np.ndarray) -> metrics.Scores:
+    return metrics.scores(rows.y[part], model.predict(rows.X[part]) if part.any() else np.empty(0))
+
+
+def scores_of(model: GapModel, found: Distribution, actual: np.ndarray, part: np.ndarray) -> dict[str, Any]:
+    """Scores of the median, and how many actual values sigma and the intervals hold, of some rows."""
+    median = found.median
+    result: dict[str, Any] = dict(metrics.scores(actual[part], median[part]))
+    if part.any():
+        sigmas = metrics.coverage(actual[part], median[part], found.std[part], np.array([1, 2]))
+        result["within_1_sigma"], result["within_2_sigma"] = sigmas.tolist()
+        for share, (low, high) in zip(model.intervals.shares, model.intervals.bounds(found), strict=True):
+            held = (low[part] <= actual[part]) & (actual[part] <= high[part])
+            result[f"within_{100 * share:.0f}"] = float(held.mean())
     return result
 
 
-def _predict(model: Any, X: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Mean and, of a forest, standard deviation; large tables in parts, which a cluster shares out."""
-    if not len(X):
-        return np.empty(0), None
-    if not isinstance(model, forest.UncertainForest):
-        return model.predict(X), None
+def distribution(model: GapModel, X: np.ndarray) -> Distribution:
+    """What a model's trees say; large tables in parts, which a cluster shares out."""
     if len(X) <= PART:
-        return model.predict(X, return_std=True)
-    parts = in_parts(lambda part: model.predict(X[part], return_std=True), len(X))
-    mean, std = (np.concatenate(each) for each in zip(*parts, strict=True))
-    return mean, std
+        return model.distribution(X)
+    parts = in_parts(lambda part: model.distribution(X[part]), len(X))
+    return Distribution(*(np.concatenate(each) for each in zip(*map(astuple, parts), strict=True)))
 
 
-def importances(model: Any, X: np.ndarray, y: np.ndarray, features: Sequence[str]) -> pd.DataFrame:
+def importances(model: GapModel, X: np.ndarray, y: np.ndarray, features: Sequence[str]) -> pd.DataFrame:
     """Increase of the mean absolute error (eV) when a feature is shuffled among rows, the costliest feature first.
 
     Breiman, Mach. Learn. 45, 5, over three shuffles, which are the same for every feature.
@@ -126,9 +152,9 @@ def importances(model: Any, X: np.ndarray, y: np.ndarray, features: Sequence[str
         shuffled = np.tile(X, (len(part), SHUFFLES, 1, 1))
         for own, column in zip(shuffled, part, strict=True):
             own[:, :, column] = X[orders, column]
-        predicted, _ = _predict(model, shuffled.reshape(-1, X.shape[1]))
+        predicted = distribution(model, shuffled.reshape(-1, X.shape[1])).median
         errors.append(np.abs(predicted.reshape(shuffled.shape[:3]) - y).mean(axis=2))
-    increases = np.concatenate(errors) - np.abs(_predict(model, X)[0] - y).mean()
+    increases = np.concatenate(errors) - np.abs(distribution(model, X).median - y).mean()
     columns = {"feature": features, "mae_increase": increases.mean(axis=1), "mae_increase_std": increases.std(axis=1)}
     return pd.DataFrame(columns).sort_values("mae_increase", ascending=False, ignore_index=True)
 
@@ -183,7 +209,7 @@ def tune(rows: Rows, candidates: int, seed: int, jobs: int) -> dict[str, Any]:
         forest.new(seed, jobs),
         choices,
         n_iter=candidates,
-        scoring="neg_mean_absolute_error",
+        scoring=lambda grown, X, y: -np.abs(Distribution(*grown.distribution(X)).median - y).mean(),
         cv=TUNING_FOLDS,
         random_state=seed,
     )
@@ -216,7 +242,8 @@ def cross_validate(rows: Rows, folds: int, seed: int, jobs: int, candidates: int
             part = fold.grown_on(name)
             model = forest.new(seed, jobs).set_params(**chosen[-1]).fit(rows.X[part], rows.y[part])
             held_out = fold.test & ~fold.metal
-            maes[name].append(metrics.scores(rows.y[held_out], model.predict(rows.X[held_out]))["mae"])
+            found = Distribution(*model.distribution(rows.X[held_out]))
+            maes[name].append(metrics.scores(rows.y[held_out], found.median)["mae"])
     tuned = {"hyperparameters": chosen} if candidates else {}
     return {
         name: {"mae": float(np.mean(m)), "mae_std": float(np.std(m)), "folds": m} | tuned for name, m in maes.items()

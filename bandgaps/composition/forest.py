@@ -50,8 +50,21 @@ class UncertainForest(ExtraTreesRegressor):
             return super().predict(X)
         if self.criterion != "squared_error":
             raise ValueError(f"criterion is {self.criterion!r}; leaf impurity is a variance with 'squared_error' only")
+        return self._over_trees(X, np.empty(len(X)))
+
+    def distribution(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The leaf means of all trees in ascending order, shape (rows, trees), and the leaf-impurity sigma, (rows,)."""
+        values = np.empty((len(X), len(self.estimators_)), dtype=np.float32)
+        _, std = self._over_trees(X, np.empty(len(X)), values)
+        values.sort(axis=1)
+        return values, std
+
+    def _over_trees(
+        self, X: np.ndarray, mean: np.ndarray, values: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and sigma of each row; each tree's leaf mean goes into `values`."""
         means, impurities, starts = self._nodes()
-        mean, std = np.empty(len(X)), np.empty(len(X))
+        std = np.empty(len(X))
         for first in range(0, len(X), _CHUNK):
             rows = slice(first, first + _CHUNK)
             leaves = self.apply(X[rows]) + starts
@@ -59,6 +72,8 @@ class UncertainForest(ExtraTreesRegressor):
             mean[rows] = leaf_means.mean(axis=1)
             spread = np.var(leaf_means, axis=1) + impurities[leaves].mean(axis=1)
             std[rows] = np.sqrt(np.maximum(spread, 0))  # a pure leaf's impurity is 0 up to rounding
+            if values is not None:
+                values[rows] = leaf_means
         return mean, std
 
     def _nodes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -79,6 +94,7 @@ def save(
     card: dict[str, Any],
     features: Sequence[str],
     training: model_folders.Arrays,
+    decimals: int | None = None,
 ) -> None:
     """Write a fitted forest as a model folder.
 
@@ -87,11 +103,21 @@ def save(
         folder: where to.
         card: what a reader wants to know of it.
         features: names of the columns it was fitted on.
-        training: the rows it was fitted on, `formula` and `target` (eV).
+        training: the rows it was fitted on, `formula` and, if it may be told, `target` (eV).
+        decimals: as in `trees.to_arrays`.
     """
-    arrays = trees.to_arrays([estimator.tree_ for estimator in forest.estimators_])
+    arrays = trees.to_arrays([estimator.tree_ for estimator in forest.estimators_], decimals)
     card = {"kind": KIND, **card, "hyperparameters": forest.get_params(), "features": list(features)}
     model_folders.save(folder, card, {"trees": arrays, "training": training})
+
+
+def read_card(folder: Path | str) -> dict[str, Any]:
+    """The card of a forest.
+
+    Raises:
+        InputError: there is no forest in the folder.
+    """
+    return model_folders.read_card(folder, KIND)
 
 
 def load(folder: Path | str, features: Sequence[str]) -> tuple[UncertainForest, dict[str, Any], model_folders.Arrays]:
@@ -147,9 +173,11 @@ def _training(arrays: model_folders.Arrays) -> model_folders.Arrays:
     """The rows it was fitted on.
 
     Raises:
-        ValueError: they are not formulas and as many finite numbers.
+        ValueError: they are not formulas, or with targets that are not as many finite numbers.
     """
     for name, kind in (("formula", "U"), ("target", "f")):
+        if name == "target" and name not in arrays:
+            return arrays
         array = arrays.get(name)
         if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype.kind != kind:
             raise ValueError(f"no column {name} of the rows it was trained on")

@@ -1,29 +1,33 @@
-"""The two forests of a table: fitted, saved, drawn, and asked."""
+"""The two forests of a table: fitted, saved, drawn and scored; and the models that come with the project."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from bandgaps import plotting
-from bandgaps.composition import evaluation, figures, forest, magpie
+from bandgaps.composition import evaluation, figures, forest, gap_model, measured
 from bandgaps.composition.evaluation import MODELS, Rows
+from bandgaps.composition.features import LABELS
+from bandgaps.composition.gap_model import GapModel
 from bandgaps.errors import InputError
-from bandgaps.files import sha256
-from bandgaps.model_folders import Arrays, provenance
+from bandgaps.files import DATA, sha256
+from bandgaps.levels import EXPERIMENT
+from bandgaps.model_folders import CARD, provenance
 from bandgaps.table import account, columns, storage
 
+BUNDLED = DATA / "models"
 
-def read(path: Path, target: str | None) -> tuple[pd.DataFrame, str]:
+
+def read(path: Path, target: str | None, polymorphs: bool = False) -> tuple[pd.DataFrame, str]:
     """A table, one row a composition, and the name of its target.
 
     Args:
         path: of the table.
         target: the column to learn; by default the one that the table was made for, else `band_gap`.
+        polymorphs: whether all rows of a composition are wanted instead.
 
     Raises:
         InputError: there is no table, a formula cannot be read, or the target is missing.
@@ -31,13 +35,14 @@ def read(path: Path, target: str | None) -> tuple[pd.DataFrame, str]:
     """
     table = storage.read(path, structures=False)
     columns.keys(table, path)  # whose errors name the table, which those of the next line do not
-    table = table[columns.represents_composition(table)].reset_index(drop=True)
+    if not polymorphs:
+        table = table[columns.represents_composition(table)].reset_index(drop=True)
     target = target or account.read_meta(path).get("target", "band_gap")
     columns.target_values(table, target, path)
     return table, target
 
 
-def fit(rows: Rows, name: str, seed: int, jobs: int, settings: dict[str, Any]) -> forest.UncertainForest:
+def fit(rows: Rows, name: str, seed: int, jobs: int, settings: dict[str, Any], target: str = "band_gap") -> GapModel:
     """One of the two models, grown on its training rows.
 
     Args:
@@ -46,60 +51,97 @@ def fit(rows: Rows, name: str, seed: int, jobs: int, settings: dict[str, Any]) -
         seed: of the forest.
         jobs: cores.
         settings: hyperparameters that are not the default ones.
+        target: the column that is learnt.
     """
+
+    def new() -> forest.UncertainForest:
+        return forest.new(seed, jobs).set_params(**settings)
+
     part = rows.grown_on(name)
-    return forest.new(seed, jobs).set_params(**settings).fit(rows.X[part], rows.y[part])
+    X, y = rows.X[part], rows.y[part]
+    left_out, found = gap_model.out_of_fold(X, y, rows.hashes[part], new)
+    intervals = gap_model.fitted_intervals(left_out, found, y, target)
+    training = {"formula": rows.formula[part].astype(str), "target": y}
+    return GapModel(new().fit(X, y), intervals, {"name": f"composition-{name}", "target": target}, training)
 
 
-def save(
-    model: forest.UncertainForest,
-    rows: Rows,
-    name: str,
-    folder: Path,
-    table: Path,
-    target: str,
-    scores: dict[str, Any],
-) -> None:
-    """Write a model, with what it was trained on and how well it does, as composition-NAME.
+def save(model: GapModel, folder: Path, table: Path, scores: dict[str, Any]) -> None:
+    """Write a model, with what it was trained on and how well it does, under its name.
 
     Args:
         model: as `fit` gives it.
-        rows: of the table.
-        name: one of `MODELS`.
         folder: of all models.
         table: the file that the rows come from.
-        target: the column that was learnt.
         scores: as `evaluation.score` gives them.
     """
-    part, meta = rows.grown_on(name), account.read_meta(table)
-    card = {
-        "name": f"composition-{name}",
-        "target": target,
-        "unit": "eV",
-        "trained_on": {"table": table.name, "sha256": sha256(table), "rows": int(part.sum())},
-        "source": meta.get("source"),
-        "left_out": meta.get("filters", {}).get("leave_out", []),
-        "scores": scores,
+    meta = account.read_meta(table)
+    model.card.update(
+        unit="eV",
+        trained_on={"table": table.name, "sha256": sha256(table), "rows": len(model.training["formula"])},
+        source=meta.get("source"),
+        left_out=meta.get("filters", {}).get("leave_out", []),
+        scores=scores,
         **provenance(("scikit-learn", "numpy")),
-    }
-    training = {"formula": rows.formula[part].astype(str), "target": rows.y[part]}
-    forest.save(model, _folder(folder, name), card, magpie.LABELS, training)
+    )
+    model.save(folder / model.card["name"])
 
 
-def load(folder: Path, name: str) -> tuple[forest.UncertainForest, dict[str, Any], Arrays]:
-    """One of the two models of a folder, its card, and its training rows: `formula` and `target` (eV).
+def load(folder: Path, name: str) -> GapModel:
+    """One of the models of a folder: one of `MODELS`, `pbe` or `experiment`.
 
     Raises:
         InputError: there is none, or it is damaged.
     """
-    return forest.load(_folder(folder, name), magpie.LABELS)
+    return gap_model.load(folder / f"composition-{name}")
 
 
-def _folder(models: Path, name: str) -> Path:
-    return models / f"composition-{name}"
+def to_ask(folder: Path | None) -> dict[str, GapModel]:
+    """The models that answer about formulas: the bundled one of measured gaps, or those of a folder.
+
+    Args:
+        folder: the models of a user's own; one of measured gaps goes before those of a table. None for the bundled.
+
+    Raises:
+        InputError: there are none, or one is damaged.
+    """
+    own = folder or BUNDLED
+    if folder is None or (own / measured.PUPIL / CARD).is_file():
+        return {measured.PUPIL: gap_model.load(own / measured.PUPIL)}
+    return {f"composition-{name}": load(own, name) for name in reversed(MODELS)}
 
 
-def draw(model: forest.UncertainForest, rows: Rows, name: str, folder: Path) -> None:
+def to_score(folder: Path | None, target: str) -> dict[str, GapModel]:
+    """The models that are scored on gaps of this kind: bundled ones, or those of a folder.
+
+    Raises:
+        InputError: there are none, or no bundled model knows the target.
+    """
+    if folder is not None and not (folder / measured.PUPIL / CARD).is_file():
+        return {name: load(folder, name) for name in MODELS}
+    names = {EXPERIMENT: measured.PUPIL, "band_gap": measured.TEACHER}
+    if target not in names:
+        raise InputError(f"the models know {' and '.join(names)}, not {target}; train one of your own")
+    return {names[target]: gap_model.load((folder or BUNDLED) / names[target])}
+
+
+def of_level(folder: Path | None, level: str) -> dict[str, GapModel]:
+    """For each of `MODELS` the model that draws its curve.
+
+    Args:
+        folder: of a user's own; None for the bundled models.
+        level: `pbe` or `experiment`, which of the bundled models is wanted, or of a folder that has both levels.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+    """
+    own = folder or BUNDLED
+    if folder is None or not (own / f"composition-{MODELS[0]}" / CARD).is_file():
+        model = load(own, level)
+        return dict.fromkeys(MODELS, model)
+    return {name: load(own, name) for name in MODELS}
+
+
+def draw(model: GapModel, rows: Rows, name: str, folder: Path) -> None:
     """Parity, calibration and importances of a model on the test rows that are non-metals.
 
     Args:
@@ -109,38 +151,19 @@ def draw(model: forest.UncertainForest, rows: Rows, name: str, folder: Path) -> 
         folder: of the figures, composition-*-NAME.pdf.
     """
     part = rows.test & ~rows.metal
-    predicted, std = model.predict(rows.X[part], return_std=True)
+    found = model.distribution(rows.X[part])
     label = f"forest, {name}"
-    plotting.parity(folder / f"composition-parity-{name}.pdf", rows.y[part], predicted, std, label)
-    figures.calibration(folder / f"composition-calibration-{name}.pdf", rows.y[part], predicted, std, label)
-    costliest = evaluation.importances(model, rows.X[part], rows.y[part], magpie.LABELS).head(10)
+    plotting.parity(folder / f"composition-parity-{name}.pdf", rows.y[part], found.median, found.std, label)
+    path = folder / f"composition-calibration-{name}.pdf"
+    figures.calibration(path, rows.y[part], found.median, found.std, label)
+    costliest = evaluation.importances(model, rows.X[part], rows.y[part], LABELS).head(10)
     figures.importances(folder / f"composition-importances-{name}.pdf", costliest, label)
 
 
-def predict(folder: Path, formulas: Sequence[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Gap and standard deviation of formulas by each of `MODELS`, eV, shapes (formulas,).
-
-    Raises:
-        InputError: a formula cannot be read, or there is no model in the folder.
-    """
-    X = magpie.features(formulas)
-    return {name: load(folder, name)[0].predict(X, return_std=True) for name in MODELS}
-
-
-def evaluate(folder: Path, rows: Rows) -> dict[str, dict[str, Any]]:
-    """Scores of each of `MODELS` on another table; under `unseen`, those on compositions it was not trained on.
-
-    Raises:
-        InputError: there is no model in the folder, or it is damaged.
-    """
+def evaluate(models: dict[str, GapModel], rows: Rows) -> dict[str, dict[str, Any]]:
+    """Scores of models on another table; under `unseen`, those on compositions that taught them nothing."""
     results = {}
-    for name in MODELS:
-        model, _, training = load(folder, name)
-        try:
-            unseen = rows.without(training["formula"])
-        except ValueError as error:
-            raise InputError(
-                f"{_folder(folder, name)}: a formula it was trained on is {error}; train it again"
-            ) from None
+    for name, model in models.items():
+        unseen = rows.untaught(model)
         results[name] = {**evaluation.score(model, rows), "unseen": evaluation.score(model, unseen)}
     return results

@@ -20,15 +20,38 @@ LARGEST = 1e6  # |value|, eV
 ROUNDING = 1e-9  # how far below 0 the variance in a node may lie, in units of its squared value
 
 
-def to_arrays(trees: Sequence[Tree]) -> dict[str, np.ndarray]:
-    """The nodes of all trees, end to end, and under `node_count` how many each tree has."""
+def to_arrays(trees: Sequence[Tree], decimals: int | None = None) -> dict[str, np.ndarray]:
+    """The nodes of all trees, end to end, and under `node_count` how many each tree has.
+
+    Thresholds are rounded down to single precision, which sends every row of single precision, as scikit-learn has
+    them, the same way. What inner nodes hold besides is left out.
+
+    Args:
+        trees: fitted.
+        decimals: to which leaves' values are rounded, and impurities to half precision, so that files are small; by
+            default they are kept.
+    """
     states = [tree.__getstate__() for tree in trees]
     nodes = np.concatenate([state["nodes"] for state in states])
+    values = np.concatenate([state["values"][:, 0, 0] for state in states])
+    leaf, impurities = nodes["left_child"] == LEAF, nodes["impurity"]
+    if decimals is not None:
+        values, impurities = np.round(values, decimals).astype(np.float32), impurities.astype(np.float16)
     return {
-        **{name: np.ascontiguousarray(nodes[name]) for name in NODE_FIELDS},
-        "value": np.concatenate([state["values"][:, 0, 0] for state in states]),
+        "left_child": nodes["left_child"].astype(np.int32),
+        "right_child": nodes["right_child"].astype(np.int32),
+        "feature": nodes["feature"].astype(np.int16),
+        "threshold": _rounded_down(nodes["threshold"]),
+        "impurity": np.where(leaf, impurities, 0).astype(impurities.dtype),
+        "n_node_samples": np.where(leaf, nodes["n_node_samples"], 1).astype(np.int32),
+        "value": np.where(leaf, values, 0).astype(values.dtype),
         "node_count": np.array([tree.node_count for tree in trees]),
     }
+
+
+def _rounded_down(threshold: np.ndarray) -> np.ndarray:
+    single = threshold.astype(np.float32)
+    return np.where(single > threshold, np.nextafter(single, np.float32(-np.inf)), single)
 
 
 def from_arrays(arrays: Mapping[str, np.ndarray], features: int) -> list[Tree]:
