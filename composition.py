@@ -1,10 +1,13 @@
-"""python composition.py [--data data/bandgaps.json.gz] [--predict FORMULA ...] [--evaluate TABLE].
+"""python composition.py [--predict FORMULA|FILE ...] [--fidelity experiment --measured gaps.csv].
 
-Train random forests on the Magpie features of formulas, with leaf-impurity uncertainty: "combined" on all materials of
-the table, "non-metals" on those with a gap. Both are scored on the non-metals of the table's test rows.
+With --predict, print the measured gap to expect of formulas, with intervals, by the model that comes with the project.
 
-Writes data/models/composition-combined and composition-non-metals, data/metrics/composition.json, and figures of
-parity, calibration and the costliest features as figures/composition-*.pdf.
+Else train random forests on Magpie features of formulas, with leaf-impurity uncertainty: "combined" on all materials of
+the table of query.py, "non-metals" on those with a gap. Both are scored on the non-metals of the table's test rows.
+With --fidelity experiment, train a forest of measured gaps; what a forest of the table's PBE gaps says is among its
+features.
+
+Writes data/models/composition-*, data/metrics/composition*.json, and figures/composition-*.pdf.
 """
 
 from __future__ import annotations
@@ -14,80 +17,33 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bandgaps import arguments as types
 from bandgaps.errors import InputError, exit_code
 
-if TYPE_CHECKING:
-    import numpy as np
+OWN = Path("data/models")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Predict, evaluate or train, as asked."""
     options = parser().parse_args(arguments)
+    check(options)
     from bandgaps import processors
-    from bandgaps.composition import cluster, evaluation, models
-    from bandgaps.files import write_json
-    from bandgaps.metrics import format_table
-    from bandgaps.table import columns
-    from bandgaps.table.account import stem
+    from bandgaps.composition import cluster
 
-    jobs = processors.cores() if options.jobs == -1 else options.jobs
+    options.jobs = processors.cores() if options.jobs == -1 else options.jobs
     with ExitStack() as stack:
         with types.naming("--dask"):
             stack.enter_context(cluster.cluster(options.dask))
         if options.predict:
-            print(predictions(options.predict, models.predict(options.models, options.predict)))
-            return
-
-        path = options.evaluate or options.data
-        try:
-            table, target = models.read(path, options.target)
-        except columns.MissingNumbersError as error:
-            raise InputError(f"{error} with query.py --drop-missing") from None
-        if options.evaluate:
-            metrics = options.metrics / f"composition-{stem(path)}.json"
-            results = models.evaluate(options.models, evaluation.Rows.to_score(table, target, path))
-            for name, scores in results.items():
-                print(f"{name}: {scores['unseen']['all']['n']} of {len(table)} formulas were not in its training")
-            print(f"\nNon-metals of {path.name} ({target})\n{format_table(results)}")
-            write_json(results, metrics)
-            print(f"wrote {metrics}")
-            return
-
-        rows = evaluation.Rows.of(table, target, path)
-        if options.cv:
-            with types.naming("--cv"):
-                evaluation.check_folds(rows, options.cv, tuned=bool(options.tune))
-        if options.tune:
-            with types.naming("--tune"):
-                evaluation.check_tuning(rows)
-        metals, tests = int(rows.metal.sum()), int(rows.test.sum())
-        print(f"{len(table):,} materials, {metals:,} of them metals; {tests:,} are for testing")
-        settings = evaluation.tune(rows, options.tune, options.seed, jobs) if options.tune else {}
-        if settings:
-            print("tuned: " + ", ".join(f"{name} = {value}" for name, value in settings.items()))
-        results = {}
-        for name in evaluation.MODELS:
-            model = models.fit(rows, name, options.seed, jobs, settings)
-            results[name] = evaluation.score(model, rows)
-            models.save(model, rows, name, options.models, path, target, results[name])
-            models.draw(model, rows, name, options.figures)
-        if options.baselines:
-            results |= evaluation.baselines(rows)
-        print(f"\nNon-metals of the test rows ({target})\n{format_table(results)}")
-        everything = results["combined"]["all"]
-        print(f"combined on all {everything['n']} test rows: MAE {everything['mae']:.4f} eV")
-        if options.cv:
-            results["cross-validation"] = evaluation.cross_validate(
-                rows, options.cv, options.seed, jobs, options.tune or 0
-            )
-            print(folds(results["cross-validation"]))
-        metrics = options.metrics / "composition.json"
-        write_json(results, metrics)
-        print(f"wrote {options.models}/composition-*, {metrics}, {options.figures}/composition-*.pdf")
-        print("next: python explore_composition.py")
+            predict(options)
+        elif options.evaluate:
+            evaluate(options)
+        elif options.fidelity == "experiment":
+            train_on_measured_gaps(options)
+        else:
+            train(options)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -98,6 +54,15 @@ def parser() -> argparse.ArgumentParser:
     add("--data", type=Path, default=Path("data/bandgaps.json.gz"), metavar="TABLE", help=data)
     target = "The column to learn, eV (default: the one that the table was made for, else band_gap)."
     add("--target", metavar="COLUMN", help=target)
+    fidelity = "What to train: forests of the table's gaps (pbe), or a forest of measured gaps (default: %(default)s)."
+    add("--fidelity", choices=("pbe", "experiment"), default="pbe", help=fidelity)
+    measured = (
+        "Lists of measured gaps for --fidelity experiment: CSVs with the columns formula and band_gap (eV). What "
+    )
+    measured += "a later list says of a composition replaces what earlier ones say."
+    add("--measured", nargs="+", type=Path, default=[], metavar="FILE", help=measured)
+    leave_out = "Train on no material that has all elements of such a system, as Si-Ge (with --fidelity experiment)."
+    add("--leave-out", nargs="+", default=[], metavar="A-B", help=leave_out)
     seed = "The seed of the forests, of the folds and of the hyperparameters tried (default: %(default)s)."
     add("--seed", type=types.seed, default=0, metavar="N", help=seed)
     jobs = "How many processor cores work; -1 takes all that this process may use (default: %(default)s)."
@@ -111,12 +76,16 @@ def parser() -> argparse.ArgumentParser:
     baselines = "Also score the mean, ridge regression and a support vector machine."
     add("--baselines", action="store_true", help=baselines)
     instead = parser.add_mutually_exclusive_group()
-    evaluate = "Train nothing; score the saved models on all rows of another table."
+    evaluate = "Train nothing; score the models on all rows of another table."
     instead.add_argument("--evaluate", type=Path, metavar="TABLE", help=evaluate)
-    predict = "Train nothing; print the gap ± sigma (eV) of these formulas by the saved models."
-    instead.add_argument("--predict", nargs="+", metavar="FORMULA", help=predict)
-    models = "The folder of the models (default: %(default)s)."
-    add("--models", type=Path, default=Path("data/models"), metavar="FOLDER", help=models)
+    predict = "Train nothing; print the gap to expect (eV), with intervals, of formulas, or of files of formulas: CSVs "
+    predict += "with a column formula, or text files with a formula a line."
+    instead.add_argument("--predict", nargs="+", metavar="FORMULA|FILE", help=predict)
+    table = "With --predict, write the predictions to this CSV (gaps in eV) instead of printing them."
+    add("--csv", type=Path, metavar="FILE", help=table)
+    models = "The folder of your own models: to write to when training (default: data/models), to ask with --predict "
+    models += "and --evaluate (default: the models that come with the project)."
+    add("--models", type=Path, metavar="FOLDER", help=models)
     figures = "The folder that the figures are written to (default: %(default)s)."
     add("--figures", type=Path, default=Path("figures"), metavar="FOLDER", help=figures)
     metrics = "The folder that the scores are written to (default: %(default)s)."
@@ -124,14 +93,132 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def predictions(formulas: Sequence[str], predicted: dict[str, tuple[np.ndarray, np.ndarray]]) -> str:
-    """Gap ± sigma (eV) of formulas as a table, one column a model."""
-    width = max(8, *(len(formula) for formula in formulas))
-    lines = [f"{'formula':>{width}} " + " ".join(f"{name + ' (eV)':>16}" for name in predicted)]
-    for row, formula in enumerate(formulas):
-        gaps = (f"{gap[row]:.3f} ± {sigma[row]:.3f}" for gap, sigma in predicted.values())
-        lines.append(f"{formula:>{width}} " + " ".join(f"{gap:>16}" for gap in gaps))
-    return "\n".join(lines)
+def check(options: argparse.Namespace) -> None:
+    """Raise InputError where flags do not go together."""
+    if options.csv and not options.predict:
+        raise InputError("--csv: goes with --predict; give both")
+    if (options.measured or options.leave_out) and options.fidelity != "experiment":
+        raise InputError("--measured and --leave-out go with --fidelity experiment; give it too")
+    if options.fidelity == "experiment" and not (options.measured or options.predict or options.evaluate):
+        raise InputError("--fidelity experiment: needs --measured FILE, a CSV of formulas and measured gaps (eV)")
+
+
+def predict(options: argparse.Namespace) -> None:
+    """Print or write what models say of formulas; those that cannot be read cost a line each."""
+    from bandgaps.composition import models, prediction
+
+    asked = models.to_ask(options.models)
+    if options.csv:
+        asked = dict([*asked.items()][:1])
+    wrong = 0
+    for name, model in asked.items():
+        print(f"{name} ({model.card['target']}), {options.models or 'comes with the project'}", flush=True)
+        write = prediction.to_csv(options.csv) if options.csv else prediction.to_screen()
+        with write as rows:
+            wrong = prediction.predict(model, options.predict, rows)
+    if wrong:
+        raise InputError(f"{wrong} of the formulas could not be read; all others were answered")
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Score models on all rows of a table."""
+    from bandgaps.composition import evaluation, models
+    from bandgaps.files import write_json
+    from bandgaps.metrics import format_table
+    from bandgaps.table.account import stem
+
+    table, target = read(options, options.evaluate)
+    asked = models.to_score(options.models, target)
+    results = models.evaluate(asked, evaluation.Rows.to_score(table, target, options.evaluate))
+    for name, scores in results.items():
+        where = options.models or "comes with the project"
+        print(f"{name} ({where}): {scores['unseen']['all']['n']} of {len(table)} formulas were not in its training")
+    print(f"\nNon-metals of {options.evaluate.name} ({target})\n{format_table(results)}")
+    metrics = options.metrics / f"composition-{stem(options.evaluate)}.json"
+    write_json(results, metrics)
+    print(f"wrote {metrics}")
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train, score and draw the two forests of the table."""
+    from bandgaps.composition import evaluation, models
+    from bandgaps.files import write_json
+    from bandgaps.metrics import format_table
+
+    table, target = read(options, options.data)
+    rows = evaluation.Rows.of(table, target, options.data)
+    if options.cv:
+        with types.naming("--cv"):
+            evaluation.check_folds(rows, options.cv, tuned=bool(options.tune))
+    if options.tune:
+        with types.naming("--tune"):
+            evaluation.check_tuning(rows)
+    metals, tests = int(rows.metal.sum()), int(rows.test.sum())
+    print(f"{len(table):,} materials, {metals:,} of them metals; {tests:,} are for testing")
+    settings = evaluation.tune(rows, options.tune, options.seed, options.jobs) if options.tune else {}
+    if settings:
+        print("tuned: " + ", ".join(f"{name} = {value}" for name, value in settings.items()))
+    folder, results = options.models or OWN, {}
+    for name in evaluation.MODELS:
+        model = models.fit(rows, name, options.seed, options.jobs, settings, target)
+        results[name] = evaluation.score(model, rows)
+        models.save(model, folder, options.data, results[name])
+        models.draw(model, rows, name, options.figures)
+    if options.baselines:
+        results |= evaluation.baselines(rows)
+    print(f"\nNon-metals of the test rows ({target})\n{format_table(results)}")
+    everything = results["combined"]["all"]
+    print(f"combined on all {everything['n']} test rows: MAE {everything['mae']:.4f} eV")
+    if options.cv:
+        results["cross-validation"] = evaluation.cross_validate(
+            rows, options.cv, options.seed, options.jobs, options.tune or 0
+        )
+        print(folds(results["cross-validation"]))
+    metrics = options.metrics / "composition.json"
+    write_json(results, metrics)
+    print(f"wrote {folder}/composition-*, {metrics}, {options.figures}/composition-*.pdf")
+    print("next: python explore_composition.py")
+
+
+def train_on_measured_gaps(options: argparse.Namespace) -> None:
+    """Train a forest of measured gaps, and the forest of the table's gaps that is its teacher."""
+    from bandgaps import formulas
+    from bandgaps.composition import figures, measured
+    from bandgaps.files import write_json
+
+    with types.naming("--leave-out"):
+        try:
+            left_out = formulas.left_out(options.leave_out)
+        except ValueError as error:
+            raise InputError(str(error)) from None
+    table, target = read(options, options.data, polymorphs=True)
+    with types.naming("--measured"):
+        gaps = measured.from_lists(options.measured, left_out)
+    calculated = measured.from_table(table, target, left_out)
+    print(f"{len(calculated.y):,} calculated gaps for the teacher, {len(gaps.y):,} measured ones", flush=True)
+    model, out = measured.fit(calculated, gaps, options.seed, options.jobs)
+    scores = measured.scores(model, out, gaps)
+    folder = options.models or OWN
+    measured.save(model, folder, options.data, options.measured, left_out, scores)
+    figures.measured_gaps(options.figures, out.found, model.intervals, gaps.y[out.rows])
+    print(f"five folds over compositions, none known to the teacher:\n{measured.told(scores)}")
+    metrics = options.metrics / "composition-experiment.json"
+    write_json(scores, metrics)
+    print(
+        f"wrote {folder}/{measured.TEACHER}, {folder}/{measured.PUPIL}, {metrics}, {options.figures}/composition-*.pdf"
+    )
+    print(f"next: python composition.py --models {folder} --predict FORMULA")
+
+
+def read(options: argparse.Namespace, path: Path, polymorphs: bool = False) -> tuple[Any, str]:
+    """The table, one row a composition or all of them, and its target."""
+    from bandgaps.composition import models
+    from bandgaps.table import columns
+
+    try:
+        return models.read(path, options.target, polymorphs)
+    except columns.MissingNumbersError as error:
+        raise InputError(f"{error} with query.py --drop-missing") from None
 
 
 def folds(scores: dict[str, Any]) -> str:

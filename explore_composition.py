@@ -1,8 +1,8 @@
 """python explore_composition.py [--system Si-Ge].
 
-Draw the gap that the models of composition.py predict over the whole range of an alloy, with its uncertainty, the rows
-of the system they were trained on, and the measured curve; with --measured-models, of models trained on measured gaps
-(a table of query.py --target band_gap_experiment), theirs beside it.
+Draw the gap over the whole range of an alloy as models of compositions predict it, with its uncertainty and the
+measured curve: at the level of the calculated gaps (PBE) and, beside it, at that of measurement. Both models come with
+the project; --models and --measured-models name others.
 
 Writes figures/SiGe-composition-combined.pdf and figures/SiGe-composition-non-metals.pdf, each with a PNG and a CSV;
 and data/metrics/SiGe-composition.json.
@@ -28,35 +28,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Draw one figure a model."""
     options = parser().parse_args(arguments)
     from bandgaps.alloy import measured_curves
-    from bandgaps.composition import evaluation, figures, sweep
+    from bandgaps.composition import figures, models, sweep
     from bandgaps.files import write_json
     from bandgaps.formulas import parse_system
 
     with types.naming("--system"):
         system = parse_system(options.system)
     measured = measured_curves.gap(system, sweep.FRACTIONS)
-    sweeps = {name: sweep.sweep(options.models, name, system, measured) for name in evaluation.MODELS}
-    experiment: dict[str, Sweep] = {}
-    if options.measured_models:
-        with types.naming("--measured-models"):
-            experiment = {name: sweep.sweep(options.measured_models, name, system, measured) for name in sweeps}
+    sweeps = {
+        name: sweep.sweep(model, name, system, measured)
+        for name, model in models.of_level(options.models, "pbe").items()
+    }
+    with types.naming("--measured-models"):
+        of_measurement = models.of_level(options.measured_models, "experiment")
+        experiment = {name: sweep.sweep(model, name, system, measured) for name, model in of_measurement.items()}
         check_targets(experiment, options.measured_models)
 
     results: dict[str, Any] = {name: found.summary() for name, found in sweeps.items()}
-    if experiment:
-        results["experiment"] = {name: found.summary() | training(found) for name, found in experiment.items()}
+    results["experiment"] = {name: found.summary() | training(found) for name, found in experiment.items()}
     for name, found in sweeps.items():
         print(told(name, options.system, found))
-        table = found.table
-        if name in experiment:
-            print(told(f"{name}, from measured gaps", options.system, experiment[name]))
-            rows = training(experiment[name])["trained_on_system"]
-            if rows:
-                print(f"note: {rows} of the rows it was trained on are measured gaps of {options.system}")
-            gaps = experiment[name].table
-            table = table.assign(band_gap_experiment=gaps["band_gap"], band_gap_experiment_std=gaps["band_gap_std"])
+        print(told(f"{name}, level of measurement", options.system, experiment[name]))
+        rows = training(experiment[name])["trained_on_system"]
+        if rows:
+            print(f"note: {rows} of the rows it was trained on are measured gaps of {options.system}")
+        gaps = experiment[name].table
+        table = found.table.assign(band_gap_experiment=gaps["band_gap"], band_gap_experiment_std=gaps["band_gap_std"])
         path = options.figures / f"{''.join(system)}-composition-{name}.pdf"
-        label = f"forest on compositions, {name} ({found.card['target']})"
+        label = f"{''.join(system)} from its composition alone, {name}"
         figures.composition_sweep(path, table, found.known, system, measured_curves.drawn(system), label)
         print(f"wrote {path}, .png and .csv")
     path = options.metrics / f"{''.join(system)}-composition.json"
@@ -70,9 +69,9 @@ def parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     system = "The alloy's two elements (default: %(default)s)."
     add("--system", default="Si-Ge", metavar="A-B", help=system)
-    models = "The folder of the models of composition.py (default: %(default)s)."
-    add("--models", type=Path, default=Path("data/models"), metavar="FOLDER", help=models)
-    measured = "A folder of models trained on measured gaps, whose curves (eV) are drawn beside the others."
+    models = "A folder of models that composition.py trained on calculated gaps (default: the one of the project)."
+    add("--models", type=Path, metavar="FOLDER", help=models)
+    measured = "A folder of models that composition.py trained on measured gaps (default: the one of the project)."
     add("--measured-models", type=Path, metavar="FOLDER", help=measured)
     figures = "The folder that the figures are written to (default: %(default)s)."
     add("--figures", type=Path, default=Path("figures"), metavar="FOLDER", help=figures)
@@ -81,13 +80,13 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def check_targets(experiment: dict[str, Sweep], folder: Path) -> None:
+def check_targets(experiment: dict[str, Sweep], folder: Path | None) -> None:
     """Raise InputError if a model that should have learnt measured gaps has learnt something else."""
     for name, found in experiment.items():
         if found.card["target"] != EXPERIMENT:
             raise InputError(
-                f"--measured-models: {folder}/composition-{name} learnt {found.card['target']}, not {EXPERIMENT}; "
-                f"train on a table of query.py --target {EXPERIMENT}"
+                f"{folder}/composition-{name} learnt {found.card['target']}, not {EXPERIMENT}; "
+                "train with composition.py --fidelity experiment"
             )
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from bandgaps import formulas
+from bandgaps.composition.intervals import SHARES, Distribution, Intervals
 from bandgaps.metrics import coverage, normal_coverage
-from bandgaps.plotting import BLUE, GREEN, GREY, ORANGE, WIDE, Measured, alloy_axes, figure, measured_curve
+from bandgaps.plotting import BLUE, GREEN, GREY, ORANGE, SQUARE, WIDE, Measured, alloy_axes, figure, measured_curve
 
 
 def calibration(path: Path | str, actual: np.ndarray, predicted: np.ndarray, std: np.ndarray, label: str) -> None:
@@ -21,6 +22,100 @@ def calibration(path: Path | str, actual: np.ndarray, predicted: np.ndarray, std
         axes.plot(k, table["share"], color=BLUE, label=f"{len(actual)} test rows")
         axes.set(xlabel="k (standard deviations)", ylabel="share of rows within k σ", xlim=(0, 3), ylim=(0, 1.01))
         axes.set_title(f"{label}: calibration of σ")
+        axes.legend(loc="lower right")
+
+
+def measured_gaps(folder: Path, found: Distribution, intervals: Intervals, actual: np.ndarray) -> None:
+    """The four figures of a model of measured gaps, composition-experiment-*.pdf.
+
+    Args:
+        folder: of the figures.
+        found: what trees say of compositions that they were not grown on.
+        intervals: of the model.
+        actual: the measured gaps of these, eV.
+    """
+    metal = actual <= 0
+    stem = "composition-experiment"
+    parity_with_intervals(folder / f"{stem}-parity.pdf", found, intervals, actual)
+    interval_coverage(folder / f"{stem}-coverage.pdf", found, intervals, actual, metal)
+    probability = intervals.metal_probability(found)
+    reliability(folder / f"{stem}-reliability.pdf", probability, metal)
+    roc(folder / f"{stem}-roc.pdf", probability, metal)
+
+
+def parity_with_intervals(path: Path, found: Distribution, intervals: Intervals, actual: np.ndarray) -> None:
+    """Expected against measured gap, with the interval of 68 % (eV)."""
+    low, high = intervals.bounds(found)[0]
+    table = pd.DataFrame({"band_gap": actual, "band_gap_predicted": found.median, "low_68": low, "high_68": high})
+    with figure(path, SQUARE, table) as axes:
+        limit = 1.05 * max(actual.max(initial=0.1), found.median.max(initial=0.1))
+        axes.plot([0, limit], [0, limit], color=GREY, linewidth=1, label="expected = measured")
+        axes.vlines(actual, low, high, color=BLUE, linewidth=0.5, alpha=0.15, label="interval of 68 %")
+        axes.scatter(
+            actual, found.median, s=4, color=BLUE, alpha=0.5, linewidths=0, label=f"{len(actual)} compositions"
+        )
+        axes.set(xlim=(-0.02 * limit, limit), ylim=(-0.02 * limit, limit), aspect="equal")
+        axes.set(xlabel="measured band gap (eV)", ylabel="expected band gap (eV)")
+        axes.set_title("How near is the expected gap to the measured one?")
+        axes.legend(loc="upper left")
+
+
+def interval_coverage(
+    path: Path, found: Distribution, intervals: Intervals, actual: np.ndarray, metal: np.ndarray
+) -> None:
+    """The share of measured gaps that intervals hold, metals and non-metals apart, against what they should hold."""
+    held = [(low <= actual) & (actual <= high) for low, high in intervals.bounds(found)]
+    table = pd.DataFrame(
+        {
+            "nominal": SHARES,
+            "non_metals": [each[~metal].mean() if (~metal).any() else np.nan for each in held],
+            "metals": [each[metal].mean() if metal.any() else np.nan for each in held],
+        }
+    )
+    with figure(path, SQUARE, table) as axes:
+        axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, label="as it should be")
+        axes.plot(table["nominal"], table["non_metals"], "o", color=BLUE, label="non-metals")
+        axes.plot(table["nominal"], table["metals"], "s", color=ORANGE, label="metals (a gap of exactly 0)")
+        axes.set(xlabel="nominal share of an interval", ylabel="share of measured gaps in it")
+        axes.set(xlim=(0.5, 1.01), ylim=(0.5, 1.01), aspect="equal")
+        axes.set_title("Do intervals hold what they promise?")
+        axes.legend(loc="upper left")
+
+
+def reliability(path: Path, probability: np.ndarray, metal: np.ndarray) -> None:
+    """The share of metals among compositions of about equal predicted probability of a metal."""
+    edges = np.linspace(0, 1, 11)
+    bins = np.clip(np.digitize(probability, edges) - 1, 0, 9)
+    filled = np.array([number for number in range(10) if (bins == number).any()])
+    table = pd.DataFrame(
+        {
+            "probability": [probability[bins == number].mean() for number in filled],
+            "share_metals": [metal[bins == number].mean() for number in filled],
+            "compositions": [int((bins == number).sum()) for number in filled],
+        }
+    )
+    with figure(path, SQUARE, table) as axes:
+        axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, label="as it should be")
+        axes.plot(table["probability"], table["share_metals"], "o-", color=BLUE, label="compositions in ten bins")
+        axes.set(xlabel="predicted probability of a metal", ylabel="share of metals")
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+        axes.set_title("Is the probability of a metal right?")
+        axes.legend(loc="upper left")
+
+
+def roc(path: Path, probability: np.ndarray, metal: np.ndarray) -> None:
+    """Metals found against non-metals taken for metals, as the threshold on the probability falls."""
+    from sklearn.metrics import roc_auc_score, roc_curve
+
+    if metal.all() or not metal.any():
+        return
+    wrong, right, _ = roc_curve(metal, probability)
+    with figure(path, SQUARE, pd.DataFrame({"false_metals": wrong, "true_metals": right})) as axes:
+        axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, label="guessing")
+        axes.plot(wrong, right, color=BLUE, label=f"area {roc_auc_score(metal, probability):.3f}")
+        axes.set(xlabel="share of non-metals taken for metals", ylabel="share of metals found")
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+        axes.set_title("Are metals told from non-metals?")
         axes.legend(loc="lower right")
 
 

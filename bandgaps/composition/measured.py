@@ -1,0 +1,201 @@
+"""A model of measured gaps that has a model of calculated ones for a teacher.
+
+Few gaps have been measured, many calculated. What a forest of PBE gaps says of a formula is a good feature for a forest
+of measured ones (transfer by stacking: Wolpert, Neural Networks 5, 241). A teacher remembers the gaps it was grown on.
+So that its pupil learns how far to trust it on a formula that nobody has calculated, the pupil is grown on answers of
+teachers that did not know the formula: two of them, each grown without one half of the measured compositions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bandgaps.composition import evaluation, features, forest, gap_model
+from bandgaps.composition.gap_model import GapModel
+from bandgaps.composition.intervals import Distribution
+from bandgaps.errors import InputError
+from bandgaps.files import sha256
+from bandgaps.formulas import has_together
+from bandgaps.levels import EXPERIMENT
+from bandgaps.model_folders import provenance
+from bandgaps.table import account, measured_gaps, sources
+
+FEWEST = 50  # measured gaps
+DECIMALS = 3  # of eV, that leaves are rounded to
+TEACHER, PUPIL = "composition-pbe", "composition-experiment"
+TREES = 10  # of a teacher: as good a teacher as 60, and small enough to come with the project
+OF_TEACHER = {"n_estimators": TREES, "max_features": 0.6}
+OF_PUPIL = {"min_samples_split": 2}  # so that it remembers what was measured
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """Formulas and their gaps.
+
+    Attributes:
+        formulas: any spelling; a composition may be there several times.
+        X: `features.features` of them.
+        y: eV, shape (rows,).
+        hashes: `features.composition_hashes` of them.
+    """
+
+    formulas: Sequence[str]
+    X: np.ndarray
+    y: np.ndarray
+    hashes: np.ndarray
+
+    @classmethod
+    def of(cls, formulas: Sequence[str], y: np.ndarray) -> Gaps:
+        """With features.
+
+        Raises:
+            InputError: a formula cannot be read.
+        """
+        X, hashes = features.features_and_hashes(formulas)
+        return cls(formulas, X, y, hashes)
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """What forests say of measured compositions that they were not grown on.
+
+    Attributes:
+        rows: of the measured gaps, shape (n,).
+        found: for each of the rows.
+    """
+
+    rows: np.ndarray
+    found: Distribution
+
+
+def from_table(table: pd.DataFrame, target: str, left_out: Sequence[str] = ()) -> Gaps:
+    """The calculated gaps of a table, without systems that are to be left out (`bandgaps.formulas.left_out`)."""
+    kept = [not any(has_together(formula, system) for system in left_out) for formula in table["formula"]]
+    return Gaps.of(table["formula"][kept].tolist(), table[target][kept].to_numpy(dtype=float))
+
+
+def from_lists(paths: Sequence[Path], left_out: Sequence[str] = ()) -> Gaps:
+    """Measured gaps from CSVs with the columns formula and band_gap or band_gap_experiment (eV).
+
+    Args:
+        paths: of the lists; what a later one says of a composition replaces what earlier ones say.
+        left_out: systems that are to be left out, as `bandgaps.formulas.left_out` gives them.
+
+    Raises:
+        InputError: a list cannot be read, or fewer than 50 gaps are left.
+    """
+    lists = [sources.from_file(path, EXPERIMENT) for path in paths]
+    formulas, gaps = measured_gaps.together(lists, sources.Filters(leave_out=tuple(left_out)))
+    if len(gaps) < FEWEST:
+        raise InputError(f"{', '.join(map(str, paths))}: {len(gaps)} measured gaps; a forest needs at least {FEWEST}")
+    return Gaps.of(formulas.tolist(), gaps.to_numpy(dtype=float))
+
+
+def fit(calculated: Gaps, measured: Gaps, seed: int, jobs: int) -> tuple[GapModel, OutOfFold]:
+    """A model of measured gaps and its teacher.
+
+    Args:
+        calculated: PBE gaps.
+        measured: measured gaps.
+        seed: of the forests.
+        jobs: cores.
+    """
+
+    def new() -> forest.UncertainForest:
+        return forest.new(seed, jobs).set_params(**OF_PUPIL)
+
+    teacher = fit_teacher(calculated, seed, jobs)
+    X = gap_model.with_answers(measured.X, answers_without(calculated, measured, seed, jobs))
+    rows, found = gap_model.out_of_fold(X, measured.y, measured.hashes, new)
+    pupil = GapModel(
+        new().fit(X, measured.y),
+        gap_model.fitted_intervals(rows, found, measured.y, EXPERIMENT),
+        {"name": PUPIL, "target": EXPERIMENT, "unit": "eV", "teacher": TEACHER, "rows": len(measured.y)},
+        {"formula": np.array(measured.formulas, dtype=str)},
+        teacher,
+    )
+    return pupil, OutOfFold(rows, found)
+
+
+def fit_teacher(calculated: Gaps, seed: int, jobs: int) -> GapModel:
+    """The model of calculated gaps (arguments as of `fit`)."""
+    rows, found = gap_model.out_of_fold(calculated.X, calculated.y, calculated.hashes, lambda: _new_teacher(seed, jobs))
+    return GapModel(
+        _new_teacher(seed, jobs).fit(calculated.X, calculated.y),
+        gap_model.fitted_intervals(rows, found, calculated.y, "band_gap"),
+        {"name": TEACHER, "target": "band_gap", "unit": "eV", "rows": len(calculated.y)},
+        {"formula": np.unique(np.array(calculated.formulas, dtype=str))},
+    )
+
+
+def answers_without(calculated: Gaps, measured: Gaps, seed: int, jobs: int) -> np.ndarray:
+    """What teachers that do not know them say of the measured compositions, shape (rows, 4)."""
+    result = np.empty((len(measured.y), len(gap_model.FROM_TEACHER)), dtype=np.float32)
+    half = measured.hashes % np.uint64(2)
+    for number in (0, 1):
+        asked = half == number
+        if asked.any():
+            known = ~np.isin(calculated.hashes, measured.hashes[asked])
+            teacher = _new_teacher(seed, jobs).fit(calculated.X[known], calculated.y[known])
+            result[asked] = gap_model.answers(Distribution(*teacher.distribution(measured.X[asked])))
+    return result
+
+
+def _new_teacher(seed: int, jobs: int) -> forest.UncertainForest:
+    return forest.new(seed, jobs).set_params(**OF_TEACHER)
+
+
+def scores(model: GapModel, out: OutOfFold, measured: Gaps) -> dict[str, Any]:
+    """Scores (eV) on measured compositions that neither the forest asked nor its teacher knew.
+
+    The intervals were fitted to the same rows, so the shares that they hold are those that they should hold.
+    """
+    actual = measured.y[out.rows]
+    metal = actual <= 0
+    result = {
+        "non-metals": evaluation.scores_of(model, out.found, actual, ~metal),
+        "metals": evaluation.scores_of(model, out.found, actual, metal),
+        "all": evaluation.scores_of(model, out.found, actual, np.ones(len(actual), dtype=bool)),
+    }
+    if metal.any() and not metal.all():
+        from sklearn.metrics import roc_auc_score
+
+        result["all"]["roc_auc"] = float(roc_auc_score(metal, model.intervals.metal_probability(out.found)))
+    return result
+
+
+def told(found: dict[str, Any]) -> str:
+    """The scores, one line a kind of material."""
+    lines = []
+    for name, score in found.items():
+        auc = f", area under the ROC curve (metal or not) {score['roc_auc']:.3f}" if "roc_auc" in score else ""
+        lines.append(f"{name}: MAE {score['mae']:.3f} eV, {score['n']:,} compositions{auc}")
+    return "\n".join(lines)
+
+
+def save(
+    model: GapModel, folder: Path, table: Path, lists: Sequence[Path], left_out: Sequence[str], found: dict[str, Any]
+) -> None:
+    """Write a model of measured gaps and its teacher.
+
+    Args:
+        model: as `fit` gives it.
+        folder: of all models.
+        table: the file of the calculated gaps.
+        lists: the files of the measured gaps.
+        left_out: systems that were left out.
+        found: as `scores` gives them.
+    """
+    shared = {"left_out": list(left_out), **provenance(("scikit-learn", "numpy"))}
+    source = account.read_meta(table).get("source")
+    if model.teacher:
+        model.teacher.card.update(trained_on={"table": table.name, "sha256": sha256(table)}, source=source, **shared)
+    named = [{"list": path.name, "sha256": sha256(path)} for path in lists]
+    model.card.update(trained_on=named, scores=found, **shared)
+    model.save(folder / PUPIL, DECIMALS)
