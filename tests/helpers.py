@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+
+from bandgaps.errors import exit_code
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ["query.py", "composition.py", "explore_composition.py", "structure.py", "explore_structure.py"]
@@ -27,6 +31,18 @@ def run_script(name: str, *arguments: object, cwd: Path, **environment: str) -> 
     return subprocess.run(
         command, cwd=cwd, env={**kept, **environment}, capture_output=True, text=True, timeout=300, check=False
     )
+
+
+def run_here(main: Callable[[Sequence[str]], None], *arguments: object, cwd: Path) -> Result:
+    """The same by a script's main function, in this process, which has loaded the libraries already."""
+    given = list(map(str, arguments))
+    printed, errors = io.StringIO(), io.StringIO()
+    with contextlib.chdir(cwd), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(errors):
+        try:
+            code = exit_code(lambda: main(given))
+        except SystemExit as stop:  # by argparse
+            code = stop.code if isinstance(stop.code, int) else 1
+    return Result(given, code, printed.getvalue(), errors.getvalue())
 
 
 def assert_failed(result: Result, code: int, *words: str) -> None:

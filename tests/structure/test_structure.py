@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import ROOT, SAMPLE, Script, assert_failed
+from helpers import ROOT, SAMPLE, Script, assert_failed, run_here
 from pymatgen.core import Lattice, Structure
 
 import structure
@@ -172,9 +172,7 @@ def test_structure_files_that_cannot_be_used_are_named(trained: Path, tmp_path: 
             run(tmp_path, "--weights", model, "--predict", name)
 
 
-def test_files_that_cannot_be_used_do_not_keep_others_from_being_predicted(
-    trained: Path, tmp_path: Path, script: Script
-) -> None:
+def test_files_that_cannot_be_used_do_not_keep_others_from_being_predicted(trained: Path, tmp_path: Path) -> None:
     Structure(Lattice.cubic(2.7), ["Si"], [[0, 0, 0]]).to(str(tmp_path / "si.cif"))
     Structure(Lattice.cubic(9), ["Xe"], [[0, 0, 0]]).to(str(tmp_path / "alone.cif"))
     Structure(Lattice.cubic(2.9), ["Og"], [[0, 0, 0]]).to(str(tmp_path / "heavy.cif"))
@@ -182,7 +180,7 @@ def test_files_that_cannot_be_used_do_not_keep_others_from_being_predicted(
     (tmp_path / "text.cif").write_text("no crystal")
     model = trained / "data/models/megnet-band_gap"
     files = ["text.cif", "si.cif", "alone.cif", "ge.cif", "heavy.cif"]
-    result = script("structure.py", "--weights", model, "--predict", *files)
+    result = run_here(structure.main, "--weights", model, "--predict", *files, cwd=tmp_path)
     assert [line.split()[:2] for line in result.stdout.splitlines()[1:]] == [["si.cif", "Si"], ["ge.cif", "Ge"]]
     errors = result.stderr.splitlines()
     assert [line.split(": ")[:2] for line in errors] == [
@@ -226,7 +224,7 @@ def test_formulas_that_cannot_be_read_are_named(table: Path, tmp_path: Path) -> 
         run(tmp_path, "--data", "table.json.gz")
 
 
-def test_two_runs_do_not_share_their_checkpoints(trained: Path, tmp_path: Path, script: Script) -> None:
+def test_two_runs_do_not_share_their_checkpoints(trained: Path, tmp_path: Path) -> None:
     (tmp_path / "table.json.gz").write_bytes((trained / "table.json.gz").read_bytes())
     flags = [*FLAGS[:2], "--epochs", "2000", "--patience", "2000", "--members", "1"]
     checkpoint = tmp_path / "data/models/megnet-band_gap.checkpoints/member-0.npz"
@@ -242,7 +240,7 @@ def test_two_runs_do_not_share_their_checkpoints(trained: Path, tmp_path: Path, 
             assert process.poll() is None, process.communicate()[1]
             time.sleep(0.01)
         for more in ([], ["--restart"]):
-            second = script("structure.py", *flags, *more)
+            second = run_here(structure.main, *flags, *more, cwd=tmp_path)
             assert_failed(second, 1, "megnet-band_gap.checkpoints", "another run is training")
         before = len(np.load(checkpoint)["history"])
         assert process.poll() is None
