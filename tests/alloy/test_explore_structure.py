@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ import pandas as pd
 import pytest
 from helpers import SHARED, Result, assert_failed, needs_shared, run_here
 from pdf import colours, rgb, words
+from pymatgen.core import Structure
 
 import explore_structure
 from bandgaps import plotting
-from bandgaps.alloy import bowing, first_principles, measured_curves
+from bandgaps.alloy import bowing, first_principles, measured_curves, quasirandom
 from bandgaps.alloy.pseudobinary import diamond
 from bandgaps.structure import ensemble, model_files, neighbors, network
 from bandgaps.structure.calibration import Calibration
@@ -39,6 +41,23 @@ def some_model(fidelities: tuple[str, ...] = FIDELITIES) -> ensemble.Model:
     calibrations = {name: Calibration(floor=0.1, scale=2.0, wide=2.2) for name in fidelities}
     card = {bowing.KEY: {"shared-site": asdict(CORRECTION), "orderings": asdict(DOUBTFUL)}}
     return ensemble.Model(settings, members, mean=0.9, calibrations=calibrations, card=card)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cells_made_once() -> Iterator[None]:
+    """Every run has the same quasirandom cells, which take longest; whether they are right test_orderings.py asks."""
+    made: dict[tuple[object, ...], Structure] = {}
+    anneal = quasirandom._annealed
+
+    def annealed(parent: Structure, *given: Any) -> Structure:
+        key = (str(parent), *given)
+        if key not in made:
+            made[key] = anneal(parent, *given)
+        return made[key].copy()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quasirandom, "_annealed", annealed)
+        yield
 
 
 @pytest.fixture(scope="module")
