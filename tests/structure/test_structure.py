@@ -304,7 +304,7 @@ def levels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     split = np.array(["test", "validation", "calibration", "train", "train"])[rows.index % 5]
     rows = rows.assign(band_gap_experiment=measured, formation_energy_per_atom=energy, split=split)
     storage.write(rows, folder / "table.json.gz")
-    flags = ["--members", "2", "--epochs", "60", "--batch-size", "16", "--learning-rate", "0.003"]
+    flags = ["--members", "2", "--epochs", "20", "--batch-size", "16", "--learning-rate", "0.006"]
     run(folder, "--data", "table.json.gz", "--fidelities", "pbe", "experiment", *flags)
     return folder
 
