@@ -33,16 +33,21 @@ def run_script(name: str, *arguments: object, cwd: Path, **environment: str) -> 
     )
 
 
+def call(main: Callable[[Sequence[str]], None], *arguments: object, cwd: Path) -> None:
+    """Call a script's main function in this process, which has loaded the libraries already, in the folder `cwd`."""
+    with contextlib.chdir(cwd):
+        main(list(map(str, arguments)))
+
+
 def run_here(main: Callable[[Sequence[str]], None], *arguments: object, cwd: Path) -> Result:
-    """The same by a script's main function, in this process, which has loaded the libraries already."""
-    given = list(map(str, arguments))
+    """The same, with what it printed and its exit code."""
     printed, errors = io.StringIO(), io.StringIO()
-    with contextlib.chdir(cwd), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(errors):
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(errors):
         try:
-            code = exit_code(lambda: main(given))
+            code = exit_code(lambda: call(main, *arguments, cwd=cwd))
         except SystemExit as stop:  # by argparse
             code = stop.code if isinstance(stop.code, int) else 1
-    return Result(given, code, printed.getvalue(), errors.getvalue())
+    return Result(arguments, code, printed.getvalue(), errors.getvalue())
 
 
 def assert_failed(result: Result, code: int, *words: str) -> None:
