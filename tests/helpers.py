@@ -47,7 +47,7 @@ def run_here(main: Callable[[Sequence[str]], None], *arguments: object, cwd: Pat
             code = exit_code(lambda: call(main, *arguments, cwd=cwd))
         except SystemExit as stop:  # by argparse
             code = stop.code if isinstance(stop.code, int) else 1
-    return Result(arguments, code, printed.getvalue(), errors.getvalue())
+    return Result(list(map(str, arguments)), code, printed.getvalue(), errors.getvalue())
 
 
 def assert_failed(result: Result, code: int, *words: str) -> None:
