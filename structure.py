@@ -89,9 +89,9 @@ def parser() -> argparse.ArgumentParser:
     add("--restart", action="store_true", help="begin training anew, whatever an interrupted run has left")
     epochs = "largest number of passes over the training rows (60; 20 to 100 for small tables)"
     add("--epochs", type=types.count, help=epochs)
-    add("--batch-size", type=types.count, help="number of crystals in a training step (64; 32 for small tables)")
+    add("--batch-size", type=types.count, default=64, help="number of crystals in a training step (%(default)s)")
     rate = types.number(0, 100)
-    add("--learning-rate", type=rate, help="highest learning rate of Adam (0.001; 0.002 for small tables)")
+    add("--learning-rate", type=rate, help="highest learning rate of Adam (0.001; 0.004 for small tables)")
     add("--patience", type=types.count, help="stop after so many epochs without progress (a third of --epochs)")
     members = "number of networks in the ensemble, whose spread is the sigma (1; 3 for small tables)"
     add("--members", type=types.count, help=members)

@@ -9,6 +9,9 @@ import pytest
 from helpers import Result, Script, run_script
 from hypothesis import settings
 
+from bandgaps.structure import threads
+
+threads.share(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 settings.register_profile("project", deadline=None, max_examples=25, derandomize=True)
 settings.load_profile("project")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+
+from bandgaps.errors import exit_code
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ["query.py", "composition.py", "explore_composition.py", "structure.py", "explore_structure.py"]
@@ -27,6 +31,23 @@ def run_script(name: str, *arguments: object, cwd: Path, **environment: str) -> 
     return subprocess.run(
         command, cwd=cwd, env={**kept, **environment}, capture_output=True, text=True, timeout=300, check=False
     )
+
+
+def call(main: Callable[[Sequence[str]], None], *arguments: object, cwd: Path) -> None:
+    """Call a script's main function in this process, which has loaded the libraries already, in the folder `cwd`."""
+    with contextlib.chdir(cwd):
+        main(list(map(str, arguments)))
+
+
+def run_here(main: Callable[[Sequence[str]], None], *arguments: object, cwd: Path) -> Result:
+    """The same, with what it printed and its exit code."""
+    printed, errors = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(errors):
+        try:
+            code = exit_code(lambda: call(main, *arguments, cwd=cwd))
+        except SystemExit as stop:  # by argparse
+            code = stop.code if isinstance(stop.code, int) else 1
+    return Result(list(map(str, arguments)), code, printed.getvalue(), errors.getvalue())
 
 
 def assert_failed(result: Result, code: int, *words: str) -> None:

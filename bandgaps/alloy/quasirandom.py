@@ -95,16 +95,17 @@ def _annealed(parent: Structure, elements: System, cells: int, fraction: float, 
     import logging
 
     from ase.build import make_supercell
-    from icet import ClusterSpace
     from icet.tools.structure_generation import generate_sqs_from_supercells
     from pymatgen.io.ase import AseAtomsAdaptor
+
+    from bandgaps.alloy.cluster_space import OneCellSpace
 
     logging.getLogger("icet").setLevel(logging.ERROR)
     primitive = AseAtomsAdaptor.get_atoms(parent, msonable=False)
     supercell = make_supercell(primitive, _compact_cell(parent.lattice, cells))
     allowed = [list(elements) if site.specie.symbol == elements[0] else [site.specie.symbol] for site in parent]
     length = (8 * parent.volume / len(parent)) ** (1 / 3)
-    space = ClusterSpace(primitive, [length * cutoff for cutoff in _CORRELATION_CUTOFFS], allowed)
+    space = OneCellSpace(primitive, [length * cutoff for cutoff in _CORRELATION_CUTOFFS], allowed)
     target = dict(zip(elements, (1 - fraction, fraction), strict=True))
     atoms = generate_sqs_from_supercells(space, [supercell], target, n_steps=4000, random_seed=seed)
     return AseAtomsAdaptor.get_structure(atoms)

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-import contextlib
-import io
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import SHARED, Result, assert_failed, needs_shared, run_script
+from helpers import SHARED, Result, assert_failed, needs_shared, run_here
 from pdf import colours, rgb, words
+from pymatgen.core import Structure
 
 import explore_structure
 from bandgaps import plotting
-from bandgaps.alloy import bowing, first_principles, measured_curves
+from bandgaps.alloy import bowing, first_principles, measured_curves, quasirandom
 from bandgaps.alloy.pseudobinary import diamond
-from bandgaps.errors import InputError
 from bandgaps.structure import ensemble, model_files, neighbors, network
 from bandgaps.structure.calibration import Calibration
 
@@ -44,23 +43,37 @@ def some_model(fidelities: tuple[str, ...] = FIDELITIES) -> ensemble.Model:
     return ensemble.Model(settings, members, mean=0.9, calibrations=calibrations, card=card)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def cells_made_once() -> Iterator[None]:
+    """Every run has the same quasirandom cells, which take longest; whether they are right test_orderings.py asks."""
+    made: dict[tuple[object, ...], Structure] = {}
+    anneal = quasirandom._annealed
+
+    def annealed(parent: Structure, *given: Any) -> Structure:
+        key = (str(parent), *given)
+        if key not in made:
+            made[key] = anneal(parent, *given)
+        return made[key].copy()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quasirandom, "_annealed", annealed)
+        yield
+
+
 @pytest.fixture(scope="module")
 def explored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     """A folder in which explore_structure.py has run with that model, and what it printed."""
     folder = tmp_path_factory.mktemp("explored")
     model_files.save(some_model(), folder / "data" / "models" / "megnet-multifidelity")
     model_files.save(some_model(()), folder / "single")
-    result = run_script("explore_structure.py", "--max-atoms", 6, "--composition", "Si49Ge51", cwd=folder)
+    return folder, explore(folder, "--max-atoms", 6, "--composition", "Si49Ge51")
+
+
+def explore(folder: Path, *arguments: object) -> Result:
+    """Run the script in this process, which has loaded TensorFlow already, in a folder."""
+    result = run_here(explore_structure.main, *arguments, cwd=folder)
     assert result.returncode == 0, result.stderr
-    return folder, result
-
-
-def run_here(folder: Path, *arguments: object) -> str:
-    """Run the script in this process, which has loaded TensorFlow already, in a folder; returns what it printed."""
-    printed = io.StringIO()
-    with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
-        explore_structure.main([str(argument) for argument in arguments])
-    return printed.getvalue()
+    return result
 
 
 def metrics(folder: Path, name: str = "data/metrics/SiGe-structure.json") -> dict[str, Any]:
@@ -181,14 +194,14 @@ def test_the_correction_is_told_with_its_evidence_and_can_be_left_out(explored: 
     told = metrics(folder)["bowing_correction"]
     assert told["shared-site"]["bowing"] == 0.3 and told["shared-site"]["sigma"] == pytest.approx(np.sqrt(0.05))
     assert (told["orderings"]["used"], told["orderings"]["bowing"], told["orderings"]["mean"]) == (False, 0, 0.1)
-    run_here(folder, "--anchor", "--max-atoms", 4, "--figures", "anchored", "--metrics", "anchored")
+    explore(folder, "--anchor", "--max-atoms", 4, "--figures", "anchored", "--metrics", "anchored")
     assert title[0] in words(folder / "anchored" / "SiGe-disordered-curve-anchored.pdf")
-    printed = run_here(folder, "--uncorrected", "--max-atoms", 4, "--figures", "raw", "--metrics", "raw")
-    assert "residual bowing" not in printed
+    raw = explore(folder, "--uncorrected", "--max-atoms", 4, "--figures", "raw", "--metrics", "raw")
+    assert "residual bowing" not in raw.stdout
     assert title[0] not in words(folder / "raw" / f"SiGe-{NAMES[1]}-uncorrected.pdf")
-    raw = pd.read_csv(folder / "raw" / "SiGe-disordered-curve-uncorrected.csv")
-    curve, x = pd.read_csv(folder / "figures" / "SiGe-disordered-curve.csv"), raw["x_Ge"]
-    np.testing.assert_allclose(curve["band_gap"], np.maximum(raw["band_gap"] - 0.3 * x * (1 - x), 0), atol=1e-4)
+    plain = pd.read_csv(folder / "raw" / "SiGe-disordered-curve-uncorrected.csv")
+    curve, x = pd.read_csv(folder / "figures" / "SiGe-disordered-curve.csv"), plain["x_Ge"]
+    np.testing.assert_allclose(curve["band_gap"], np.maximum(plain["band_gap"] - 0.3 * x * (1 - x), 0), atol=1e-4)
     assert metrics(folder, "raw/SiGe-structure-uncorrected.json")["bowing_correction"]["shared-site"]["bowing"] == 0
 
 
@@ -221,7 +234,7 @@ def test_another_fidelity_and_an_anchored_curve(explored: tuple[Path, Result]) -
     assert not list((folder / "figures").glob("*anchored*"))
     assert "calculated orderings (GLLB-SC)" in words(folder / "figures" / f"SiGe-{NAMES[1]}.pdf")
     arguments = ("--fidelity", "pbe", "--anchor", "--max-atoms", 4)
-    assert "fidelity: pbe" in run_here(folder, *arguments, "--figures", "pbe", "--metrics", "pbe")
+    assert "fidelity: pbe" in explore(folder, *arguments, "--figures", "pbe", "--metrics", "pbe").stdout
     found = metrics(folder, "pbe/SiGe-structure-pbe.json")
     assert (found["fidelity"], found["disorder"]) == ("pbe", "orderings")
     text = words(folder / "pbe" / f"SiGe-{NAMES[1]}-pbe.pdf")
@@ -256,7 +269,7 @@ def test_another_alloy(explored: tuple[Path, Result]) -> None:
     """Of which no gap was measured, by a model that knows one level of theory."""
     where = ("--figures", "other", "--metrics", "other")
     arguments = ("--system", "Ge-Sn", "--max-atoms", 2, "--model", "single", "--disorder", "shared-site", *where)
-    run_here(explored[0], *arguments)
+    explore(explored[0], *arguments)
     table = pd.read_csv(explored[0] / "other" / "GeSn-disordered-structures-scaled-single.csv")
     assert table.columns[0] == "x_Sn"
     for name in NAMES:
@@ -283,18 +296,18 @@ def test_another_alloy(explored: tuple[Path, Result]) -> None:
     ],
 )
 def test_what_cannot_be_done_is_named(explored: tuple[Path, Result], arguments: list[str], wanted: list[str]) -> None:
-    result = run_script("explore_structure.py", "--figures", "none", *arguments, cwd=explored[0])
+    result = run_here(explore_structure.main, "--figures", "none", *arguments, cwd=explored[0])
     assert_failed(result, 2, *wanted)
 
 
 def test_without_a_model_the_way_to_one_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"megnet-multifidelity: no such .*structure\.py"):
-        run_here(tmp_path, "--max-atoms", 2)
+    result = run_here(explore_structure.main, "--max-atoms", 2, cwd=tmp_path)
+    assert_failed(result, 2, "megnet-multifidelity: no such ", "structure.py")
 
 
 @needs_shared
 def test_published_weights_draw_the_v_that_the_original_found(tmp_path: Path) -> None:
-    run_here(tmp_path, "--model", PUBLISHED)
+    explore(tmp_path, "--model", PUBLISHED)
     found = metrics(tmp_path, f"data/metrics/SiGe-structure-{PUBLISHED.stem}.json")
     expected = {"unscaled": (0.98, 0.53, 0.91, 0.30), "scaled": (0.98, 0.51, 0.05, 0.38)}
     for name, (silicon, middle, germanium, deviation) in expected.items():
@@ -308,7 +321,7 @@ def test_published_weights_draw_the_v_that_the_original_found(tmp_path: Path) ->
 @needs_shared
 def test_published_models_of_disordered_crystals_reach_what_is_known_of_them(tmp_path: Path) -> None:
     model = WEIGHTS / "mf_2020" / "pbe_gllb_hse_exp_disorder"
-    run_here(tmp_path, "--model", model, "--max-atoms", 2)
+    explore(tmp_path, "--model", model, "--max-atoms", 2)
     scores = metrics(tmp_path, f"data/metrics/SiGe-structure-{model.name}.json")["curves"]["shared-site"]
     assert [scores[x] for x in ("0", "0.5", "1")] == pytest.approx([1.24, 0.92, 0.52], abs=0.01)
     assert scores["mean_absolute_deviation"] == pytest.approx(0.13, abs=0.005)

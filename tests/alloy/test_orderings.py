@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 
 import numpy as np
 import pandas as pd
 import pytest
+from icet import ClusterSpace
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Composition, Lattice, Structure
+from pymatgen.io.ase import AseAtomsAdaptor
 
 from bandgaps.alloy import enumlib, orderings, pseudobinary, quasirandom
+from bandgaps.alloy.cluster_space import OneCellSpace
 from bandgaps.errors import InputError
 
 SILICON = pseudobinary.diamond("Si", 5.431)
@@ -137,15 +141,33 @@ def test_means_count_labelings() -> None:
     assert means["band_gap_std"].tolist() == pytest.approx([0.2, 0.3])
 
 
+@cache
+def mixed(formula: str) -> Structure:
+    return quasirandom.special_quasirandom_structure(SILICON, Composition(formula), SYSTEM)
+
+
 @pytest.mark.parametrize(("formula", "atoms"), [("Si49Ge51", 100), ("SiGe", 64), ("Si7Ge6", 78), ("Ge", 2)])
 def test_quasirandom_structures_have_exactly_the_composition(formula: str, atoms: int) -> None:
-    structure = quasirandom.special_quasirandom_structure(SILICON, Composition(formula), SYSTEM)
+    structure = mixed(formula)
     assert len(structure) == atoms
     assert structure.composition.fractional_composition.almost_equals(Composition(formula).fractional_composition)
 
 
+def test_correlations_are_icets_whatever_cell_was_asked_before() -> None:
+    primitive = AseAtomsAdaptor.get_atoms(SILICON, msonable=False)
+    space, icets = (kind(primitive, [7.1, 4.9], [["Si", "Ge"]] * 2) for kind in (OneCellSpace, ClusterSpace))
+    generator = np.random.default_rng(0)
+    seen = []
+    for size in ((2, 2, 2), (2, 2, 2), (3, 2, 2), (2, 3, 2), (2, 2, 2)):
+        cell = primitive.repeat(size)
+        cell.numbers = generator.choice([14, 32], len(cell))
+        seen.append(space.get_cluster_vector(cell))
+        np.testing.assert_array_equal(seen[-1], icets.get_cluster_vector(cell))
+    assert np.ptp(seen, axis=0).max() > 0.1
+
+
 def test_quasirandom_structures_mix_like_a_random_alloy() -> None:
-    structure = quasirandom.special_quasirandom_structure(SILICON, Composition("Si49Ge51"), SYSTEM)
+    structure = mixed("Si49Ge51")
     germanium = np.array(structure.atomic_numbers) == 32
     for shell in (2.4, 3.84, 4.51):  # Å: first three neighbour distances
         centers, points, _, distances = structure.get_neighbor_list(shell + 0.1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 from helpers import ROOT
@@ -23,33 +22,50 @@ def printed(code: str) -> str:
     return result.stdout.strip()
 
 
-def loaded(modules: list[str], wanted: list[str]) -> list[str]:
-    """Which of the wanted modules are loaded once these modules of the room are."""
+BOUND = "import os\nif hasattr(os, 'sched_setaffinity'): os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})"
+THREADS = (
+    "from bandgaps.structure.backend import tf\n"
+    "threading = tf.config.threading\n"
+    "print(threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads())"
+)
+
+
+def loading(modules: list[str], wanted: list[str]) -> str:
+    """Code that loads modules of the room and prints which of the wanted modules are loaded then."""
     names = [f"bandgaps.structure.{name}" for name in modules]
-    return printed(f"import sys, {', '.join(names)}\nprint(*(n for n in {wanted!r} if n in sys.modules))").split()
+    return f"import sys, {', '.join(names)}\nprint(*(n for n in {wanted!r} if n in sys.modules))"
 
 
 def test_data_and_statistics_need_no_tensorflow() -> None:
     modules = ["training_set", "calibration", "neighbors", "graph_cache", "tables"]
-    assert loaded(modules, ["tensorflow", "keras", "numpy"]) == ["numpy"]
+    assert printed(loading(modules, ["tensorflow", "keras", "numpy"])) == "numpy"
 
 
-def test_scores_and_predictions_do_not_load_the_training_loop() -> None:
-    loop = [f"bandgaps.structure.{name}" for name in ("trainer", "training", "checkpoints", "fitting")]
-    own = ["bandgaps.structure.network", "bandgaps.structure.ensemble"]
-    assert loaded(["evaluation", "scoring", "prediction", "model_files"], [*loop, *own]) == own
+OWN = ["bandgaps.structure.network", "bandgaps.structure.ensemble"]
+LOOP = [f"bandgaps.structure.{name}" for name in ("trainer", "training", "checkpoints", "fitting")]
 
 
-def test_the_network_knows_no_files() -> None:
-    assert loaded(["network"], ["bandgaps.files", "bandgaps.model_folders", "tensorflow"]) == ["tensorflow"]
+@pytest.fixture(scope="module")
+def tensorflow() -> list[str]:
+    """What a process on one core prints that loads the network, then scores and predictions."""
+    network = loading(["network"], ["bandgaps.files", "bandgaps.model_folders", "tensorflow"])
+    scores = loading(["evaluation", "scoring", "prediction", "model_files"], [*LOOP, *OWN])
+    return printed("\n".join([BOUND, network, scores, THREADS])).splitlines()
+
+
+def test_the_network_knows_no_files(tensorflow: list[str]) -> None:
+    assert tensorflow[0] == "tensorflow"
+
+
+def test_scores_and_predictions_do_not_load_the_training_loop(tensorflow: list[str]) -> None:
+    assert tensorflow[1].split() == OWN
 
 
 @pytest.fixture
-def four_cores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def four_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2, 3}, raising=False)
     monkeypatch.setattr("bandgaps.processors._quota", lambda: float("inf"))
-    yield
-    threads.share(1)
+    monkeypatch.setattr(threads, "_processes", 1)  # and afterwards what it was
 
 
 def test_processes_share_the_cores(four_cores: None) -> None:
@@ -61,11 +77,6 @@ def test_processes_share_the_cores(four_cores: None) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs a system that can bind processes to cores")
-def test_tensorflow_starts_no_more_threads_than_it_has_cores() -> None:
-    code = (
-        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
-        "from bandgaps.structure.backend import tf\n"
-        "threading = tf.config.threading\n"
-        "print(threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads())"
-    )
-    assert printed(code) == "1 1"
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs a system that can bind processes to cores")
+def test_tensorflow_starts_no_more_threads_than_it_has_cores(tensorflow: list[str]) -> None:
+    assert tensorflow[2] == "1 1"

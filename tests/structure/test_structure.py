@@ -7,18 +7,17 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import ROOT, SAMPLE, Script, assert_failed
+from helpers import ROOT, SAMPLE, Script, assert_failed, call, run_here
 from pymatgen.core import Lattice, Structure
 
 import structure
 from bandgaps.errors import InputError
-from bandgaps.structure import calibration, model_files, neighbors, training_set
+from bandgaps.structure import model_files, neighbors
 from bandgaps.table import cleaning, columns, splitting, storage
 
 FLAGS = ["--data", "table.json.gz", "--epochs", "6", "--patience", "6", "--members", "2", "--batch-size", "16"]
@@ -34,10 +33,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, *arguments: object) -> None:
-    """Run the script in this process, which has loaded TensorFlow already, in a folder."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        structure.main([str(argument) for argument in arguments])
+    call(structure.main, *arguments, cwd=folder)
 
 
 @pytest.fixture(scope="module")
@@ -172,9 +168,7 @@ def test_structure_files_that_cannot_be_used_are_named(trained: Path, tmp_path: 
             run(tmp_path, "--weights", model, "--predict", name)
 
 
-def test_files_that_cannot_be_used_do_not_keep_others_from_being_predicted(
-    trained: Path, tmp_path: Path, script: Script
-) -> None:
+def test_files_that_cannot_be_used_do_not_keep_others_from_being_predicted(trained: Path, tmp_path: Path) -> None:
     Structure(Lattice.cubic(2.7), ["Si"], [[0, 0, 0]]).to(str(tmp_path / "si.cif"))
     Structure(Lattice.cubic(9), ["Xe"], [[0, 0, 0]]).to(str(tmp_path / "alone.cif"))
     Structure(Lattice.cubic(2.9), ["Og"], [[0, 0, 0]]).to(str(tmp_path / "heavy.cif"))
@@ -182,7 +176,7 @@ def test_files_that_cannot_be_used_do_not_keep_others_from_being_predicted(
     (tmp_path / "text.cif").write_text("no crystal")
     model = trained / "data/models/megnet-band_gap"
     files = ["text.cif", "si.cif", "alone.cif", "ge.cif", "heavy.cif"]
-    result = script("structure.py", "--weights", model, "--predict", *files)
+    result = run_here(structure.main, "--weights", model, "--predict", *files, cwd=tmp_path)
     assert [line.split()[:2] for line in result.stdout.splitlines()[1:]] == [["si.cif", "Si"], ["ge.cif", "Ge"]]
     errors = result.stderr.splitlines()
     assert [line.split(": ")[:2] for line in errors] == [
@@ -226,7 +220,7 @@ def test_formulas_that_cannot_be_read_are_named(table: Path, tmp_path: Path) -> 
         run(tmp_path, "--data", "table.json.gz")
 
 
-def test_two_runs_do_not_share_their_checkpoints(trained: Path, tmp_path: Path, script: Script) -> None:
+def test_two_runs_do_not_share_their_checkpoints(trained: Path, tmp_path: Path) -> None:
     (tmp_path / "table.json.gz").write_bytes((trained / "table.json.gz").read_bytes())
     flags = [*FLAGS[:2], "--epochs", "2000", "--patience", "2000", "--members", "1"]
     checkpoint = tmp_path / "data/models/megnet-band_gap.checkpoints/member-0.npz"
@@ -242,7 +236,7 @@ def test_two_runs_do_not_share_their_checkpoints(trained: Path, tmp_path: Path, 
             assert process.poll() is None, process.communicate()[1]
             time.sleep(0.01)
         for more in ([], ["--restart"]):
-            second = script("structure.py", *flags, *more)
+            second = run_here(structure.main, *flags, *more, cwd=tmp_path)
             assert_failed(second, 1, "megnet-band_gap.checkpoints", "another run is training")
         before = len(np.load(checkpoint)["history"])
         assert process.poll() is None
@@ -293,114 +287,3 @@ def test_a_table_without_training_rows_is_bad_input(table: Path, tmp_path: Path)
     storage.write(storage.read(table).assign(split="test"), tmp_path / "table.json.gz")
     with pytest.raises(InputError, match="no training rows"):
         run(tmp_path, "--data", "table.json.gz")
-
-
-@pytest.fixture(scope="module")
-def levels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the script has learnt PBE gaps and, of half of them, measured ones that are twice as large."""
-    folder = tmp_path_factory.mktemp("levels")
-    rows = cleaning.clean(storage.read(SAMPLE), "band_gap")[0]
-    rows = rows[rows["band_gap"] > 0].iloc[:200].reset_index(drop=True)
-    measured = rows["band_gap"].where(rows.index % 2 == 0) * 2  # of 20 compositions to calibrate on
-    energy = rows["band_gap"] - 3
-    split = np.array(["test", "validation", "calibration", "train", "train"])[rows.index % 5]
-    rows = rows.assign(band_gap_experiment=measured, formation_energy_per_atom=energy, split=split)
-    storage.write(rows, folder / "table.json.gz")
-    flags = ["--members", "2", "--epochs", "60", "--batch-size", "16", "--learning-rate", "0.003"]
-    run(folder, "--data", "table.json.gz", "--fidelities", "pbe", "experiment", *flags)
-    return folder
-
-
-def test_fidelities_are_learnt_together(levels: Path) -> None:
-    model = model_files.load(levels / "data/models/megnet-band_gap")
-    assert model.hyperparameters.fidelities == ("pbe", "experiment")
-    assert set(model.calibrations) == {"pbe", "experiment"}
-    rows = storage.read(levels / "table.json.gz")
-    test = rows[rows["split"] == "test"]
-    built = neighbors.build(list(test["structure"]), 4.0)
-    calculated, measured = (model.predict(built, level) for level in ("pbe", "experiment"))
-    assert measured[0].mean() / calculated[0].mean() == pytest.approx(2, abs=0.4)
-
-    scores = json.loads((levels / "data/metrics/structure.json").read_text())
-    assert scores["fidelity"] == "pbe"
-    assert set(scores["fidelities"]) == {"pbe", "experiment"}
-    known = test["band_gap_experiment"].notna().to_numpy()
-    found = scores["fidelities"]["experiment"]["all"]
-    error = np.abs(measured[0] - test["band_gap_experiment"].to_numpy())[known]
-    assert found["n"] == known.sum()
-    assert found["mae"] == pytest.approx(error.mean(), abs=1e-4)
-    assert found["within_68"] == pytest.approx(np.mean(error <= measured[1][known]))
-    wide = model.calibration("experiment").wide
-    assert found["within_95"] == pytest.approx(np.mean(error <= wide * measured[1][known]))
-    assert found["within_68"] < found["within_95"]
-
-
-def test_each_fidelity_is_compared_with_its_own_mean(levels: Path) -> None:
-    rows = storage.read(levels / "table.json.gz")
-    train, test = (rows[rows["split"] == part] for part in ("train", "test"))
-    scores = json.loads((levels / "data/metrics/structure.json").read_text())
-    for fidelity, column in (("pbe", "band_gap"), ("experiment", "band_gap_experiment")):
-        expected = (test[column] - train[column].mean()).abs().mean()
-        assert scores["fidelities"][fidelity]["mean_guess_mae"] == pytest.approx(expected)
-    assert scores["mean_guess_mae"] == scores["fidelities"]["pbe"]["mean_guess_mae"]
-    about = model_files.load(levels / "data/models/megnet-band_gap").card["trained_on"]
-    assert about["gaps"] == {"pbe": len(train), "experiment": train["band_gap_experiment"].notna().sum()}
-
-
-def test_rows_that_are_for_nothing_else_calibrate_sigma(levels: Path) -> None:
-    model = model_files.load(levels / "data/models/megnet-band_gap")
-    rows = storage.read(levels / "table.json.gz")
-    rows = rows[rows["split"] == "calibration"]
-    assert model.formulas is not None and not model.has_seen(rows["formula"]).any()
-    built = neighbors.build(list(rows["structure"]), 4.0)
-    for fidelity, column in (("pbe", "band_gap"), ("experiment", "band_gap_experiment")):
-        known = rows[column].notna().to_numpy()
-        gap, spread = model.mean_and_spread(built.select(known), fidelity)
-        assert (gap > 0).all()
-        found = calibration.fit(gap - rows[column].to_numpy()[known], spread, rows["formula"][known].to_numpy())
-        used = model.calibrations[fidelity]
-        assert used.compositions == found.compositions == known.sum()
-        assert (used.floor, used.scale, used.wide) == pytest.approx((found.floor, found.scale, found.wide), rel=1e-3)
-
-
-def test_compositions_are_seen_however_they_are_spelled(levels: Path) -> None:
-    model = model_files.load(levels / "data/models/megnet-band_gap")
-    model = replace(model, formulas=np.array(["SiGe", "AlGaN2"]))
-    formulas = ["GeSi", "Si2Ge2", "Al0.5Ga0.5N", "Si", "GaN"]
-    assert model.has_seen(formulas).tolist() == [True, True, True, False, False]
-    assert not replace(model, formulas=None).has_seen(formulas).any()
-
-
-def test_one_fidelity_can_be_scored_alone(levels: Path, tmp_path: Path) -> None:
-    model = levels / "data/models/megnet-band_gap"
-    run(tmp_path, "--data", levels / "table.json.gz", "--weights", model, "--fidelity", "experiment")
-    one = json.loads((tmp_path / "data/metrics/structure.json").read_text())
-    all_levels = json.loads((levels / "data/metrics/structure.json").read_text())
-    assert one["fidelity"] == "experiment"
-    assert one["all"] == all_levels["fidelities"]["experiment"]["all"]
-    with pytest.raises(InputError, match=r"--fidelity hse: not known to this model; it knows pbe, experiment"):
-        run(tmp_path, "--data", levels / "table.json.gz", "--weights", model, "--fidelity", "hse")
-
-
-def test_pseudo_labels_are_learnt_as_measured_gaps_but_with_less_weight(levels: Path) -> None:
-    rows = storage.read_records(levels / "table.json.gz")
-    rows = rows.assign(band_gap_experiment_estimate=(rows["band_gap"] * 3).where(rows["band_gap_experiment"].isna()))
-    built = neighbors.build([Structure.from_dict(record) for record in rows["structure"]], 4.0)
-    estimates = rows[rows["band_gap_experiment_estimate"].notna()]
-    columns, known = ["band_gap", "band_gap_experiment"], ["pbe", "experiment"]
-    fitted = training_set.training_rows(rows, built, columns, known)
-    assert len(fitted.targets) == len(fitted.graphs) == 2 * len(rows)
-    assert fitted.sampling_weights is not None and fitted.auxiliary is not None
-    measured, estimated = fitted.fidelities == 1, np.arange(2 * len(rows)) >= 2 * len(rows) - len(estimates)
-    assert measured[estimated].all()
-    assert fitted.targets[estimated].tolist() == estimates["band_gap_experiment_estimate"].tolist()
-    assert fitted.auxiliary[estimated].tolist() == estimates["formation_energy_per_atom"].tolist()
-    assert fitted.sampling_weights[estimated].max() < fitted.sampling_weights[measured & ~estimated].min() / 2
-
-    alone = training_set.training_rows(rows, built, ["band_gap"], [])
-    assert alone.targets.tolist() == rows["band_gap"].tolist()
-
-
-def test_a_fidelity_that_the_table_lacks_is_named(levels: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"table\.json\.gz: no column band_gap_hse"):
-        run(tmp_path, "--data", levels / "table.json.gz", "--fidelities", "pbe", "hse")

@@ -7,13 +7,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import requests
+from emmet.core.summary import SummaryDoc
 from helpers import ROOT
 from materials_project_server import KEY, Documents, Server, many_crystals, serving
 from pymatgen.core import Composition, Structure
@@ -29,6 +30,14 @@ from bandgaps.table.sources import Filters
 os.environ.setdefault("MPRESTER_BACKOFF_FACTOR", "0")  # the client reads it once, when it is imported
 
 ALONE = {"mp-24", "mp-32"}  # the two rocksalts that are blown up
+
+
+@pytest.fixture(scope="module", autouse=True)
+def schema_made_once() -> Iterator[None]:
+    """The client makes the schema of a document anew for each field of each request, which takes most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SummaryDoc, "model_json_schema", lru_cache(SummaryDoc.model_json_schema))
+        yield
 
 
 @pytest.fixture(scope="module")

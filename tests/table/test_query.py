@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from helpers import ROOT, SAMPLE, SHARED, needs_shared
+from helpers import ROOT, SAMPLE, SHARED, needs_shared, run_here
 from materials_project_server import KEY, Server, many_crystals, serving
 from pymatgen.core import Lattice, Structure
 
@@ -180,7 +180,7 @@ def test_table_and_its_account(tmp_path: Path) -> None:
     assert table_from(tmp_path, "--seed", "8")["split"].tolist() != table["split"].tolist()
 
 
-def test_table_of_calculated_and_measured_gaps(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_table_of_calculated_and_measured_gaps(tmp_path: Path) -> None:
     silicon = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.431), ["Si"], [[0.0] * 3])
     rows = [(f"Li{n}O43", energy, gap) for n in range(2, 42) for energy, gap in ((0.3, 0.0), (0.1, 1.5), (0.2, 0.0))]
     rows += [("Si", 0.0, 0.6), ("Si2", 0.1, 0.0), ("SiGe", 0.0, 0.4), ("SiGeO3", 0.0, 2.8), ("Ge", 0.0, 0.0)]
@@ -191,9 +191,8 @@ def test_table_of_calculated_and_measured_gaps(tmp_path: Path, environment: dict
         "formula,band_gap\nLi3O43,2\nLi6O86,4\nSiGe,1\nSi0.9Ge0.1,1\nSi,1.2\nGaAs,1.4\n"
     )
     levels = ["--measured", "measured.csv", "--polymorphs", "all", "--leave-out", "Si-Ge"]
-    done = run(
-        ["--source", "file", "--input", "calculated.json.gz", "--output", "out.json", *levels], tmp_path, environment
-    )
+    flags = ["--source", "file", "--input", "calculated.json.gz", "--output", "out.json", *levels]
+    done = run_here(query.main, *flags, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found, meta = storage.read(tmp_path / "out.json"), account.read_meta(tmp_path / "out.json")
     assert [step["rows"] for step in meta["steps"]] == [125, 123, 123, 123, 123]
@@ -216,12 +215,12 @@ def test_table_of_calculated_and_measured_gaps(tmp_path: Path, environment: dict
     assert (meta["filters"]["leave_out"], meta["filters"]["polymorphs"]) == (["Si-Ge"], "all")
 
 
-def test_later_files_replace_what_earlier_ones_say(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_later_files_replace_what_earlier_ones_say(tmp_path: Path) -> None:
     long = "".join(f"Li{n}O{m},{n * m % 5}\n" for n in range(1, 9) for m in range(1, 9) if n != m)
     (tmp_path / "long.csv").write_text(f"formula,target\nAlCuS2,3.5\nInAgTe2,0.93\n{long}")
     (tmp_path / "known.csv").write_text("material_id,formula,band_gap\nmp-1,CuAlS2,3.49\nmp-2,AgInTe2,1.04\n")
     flags = ["--source", "file", "--target", "band_gap_experiment", "--output", "out.json"]
-    done = run([*flags, "--input", "long.csv", "known.csv"], tmp_path, environment)
+    done = run_here(query.main, *flags, "--input", "long.csv", "known.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("source: long.csv, known.csv\n")
     found, meta = storage.read(tmp_path / "out.json"), account.read_meta(tmp_path / "out.json")
@@ -246,17 +245,15 @@ def test_rows_without_target_are_dropped_where_asked_for(
     assert storage.read("out.json")["formula"].tolist() == ["Si", "C"]
 
 
-def test_measured_alloys_join_the_table_but_not_the_one_asked_about(
-    tmp_path: Path, environment: dict[str, str]
-) -> None:
+def test_measured_alloys_join_the_table_but_not_the_one_asked_about(tmp_path: Path) -> None:
     (tmp_path / "measured.csv").write_text("formula,target\nGa0.4In0.6As,0.7\nAl0.5Ga0.5As,2.1\nGaAs,1.5\n")
     (tmp_path / "known.csv").write_text("formula,band_gap\nGaAs,1.519\n")
     flags = ["--source", "sample", "--polymorphs", "all", "--train-on", "GaAs", "InAs", "AlAs", "--leave-out", "Al-Ga"]
     flags += ["--measured", "measured.csv", "known.csv", "--output", "out.json"]
-    without = run(flags, tmp_path, environment)
+    without = run_here(query.main, *flags, cwd=tmp_path)
     assert without.returncode == 0, without.stderr
     plain = storage.read(tmp_path / "out.json")
-    done = run([*flags, "--alloys"], tmp_path, environment)
+    done = run_here(query.main, *flags, "--alloys", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     table, meta = storage.read(tmp_path / "out.json"), account.read_meta(tmp_path / "out.json")
     assert len(table) == len(plain) + 1 == meta["steps"][-1]["rows"]
@@ -271,14 +268,11 @@ def test_measured_alloys_join_the_table_but_not_the_one_asked_about(
     assert "drop" not in str(caught.value)  # which happens before alloys join
 
 
-def test_gaps_are_estimated_where_asked_for(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_gaps_are_estimated_where_asked_for(tmp_path: Path) -> None:
     sample = storage.read(SAMPLE, structures=False).drop_duplicates("formula")
     sample[["formula", "band_gap"]].iloc[::2].to_csv(tmp_path / "measured.csv", index=False)
-    done = run(
-        ["--source", "sample", "--measured", "measured.csv", "--pseudo-labels", "--output", "out.json"],
-        tmp_path,
-        environment,
-    )
+    flags = ["--source", "sample", "--measured", "measured.csv", "--pseudo-labels", "--output", "out.json"]
+    done = run_here(query.main, *flags, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     table = storage.read(tmp_path / "out.json", structures=False)
     expected = (table["split"] == "train") & table["band_gap_experiment"].isna()
