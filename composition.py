@@ -23,6 +23,7 @@ from bandgaps import arguments as types
 from bandgaps.errors import InputError, exit_code
 
 OWN = Path("data/models")
+OWN_MEASURED = OWN / "own"  # not among the models that come with the project, of which it is one more
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -83,8 +84,8 @@ def parser() -> argparse.ArgumentParser:
     instead.add_argument("--predict", nargs="+", metavar="FORMULA|FILE", help=predict)
     table = "With --predict, write the predictions to this CSV (gaps in eV) instead of printing them."
     add("--csv", type=Path, metavar="FILE", help=table)
-    models = "The folder of your own models: to write to when training (default: data/models), to ask with --predict "
-    models += "and --evaluate (default: the models that come with the project)."
+    models = "The folder of your own models: to write to when training (default: data/models, and data/models/own for "
+    models += "measured gaps), to ask with --predict and --evaluate (default: the models that come with the project)."
     add("--models", type=Path, metavar="FOLDER", help=models)
     figures = "The folder that the figures are written to (default: %(default)s)."
     add("--figures", type=Path, default=Path("figures"), metavar="FOLDER", help=figures)
@@ -197,11 +198,11 @@ def train_on_measured_gaps(options: argparse.Namespace) -> None:
     calculated = measured.from_table(table, target, left_out)
     print(f"{len(calculated.y):,} calculated gaps for the teacher, {len(gaps.y):,} measured ones", flush=True)
     model, out = measured.fit(calculated, gaps, options.seed, options.jobs)
-    scores = measured.scores(model, out, gaps)
-    folder = options.models or OWN
+    scores = measured.scores(model, out)
+    folder = options.models or OWN_MEASURED
     measured.save(model, folder, options.data, options.measured, left_out, scores)
-    figures.measured_gaps(options.figures, out.found, model.intervals, gaps.y[out.rows])
-    print(f"five folds over compositions, none known to the teacher:\n{measured.told(scores)}")
+    figures.measured_gaps(options.figures, out.found, model.intervals, out.y)
+    print(f"five folds over compositions (calculated: the teacher knew them, else not):\n{measured.told(scores)}")
     metrics = options.metrics / "composition-experiment.json"
     write_json(scores, metrics)
     print(

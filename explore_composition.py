@@ -39,21 +39,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
         name: sweep.sweep(model, name, system, measured)
         for name, model in models.of_level(options.models, "pbe").items()
     }
-    with types.naming("--measured-models"):
-        of_measurement = models.of_level(options.measured_models, "experiment")
-        experiment = {name: sweep.sweep(model, name, system, measured) for name, model in of_measurement.items()}
-        check_targets(experiment, options.measured_models)
+    experiment = {}
+    if all(found.card["target"].startswith("band_gap") for found in sweeps.values()):
+        with types.naming("--measured-models"):
+            of_measurement = models.of_level(options.measured_models, "experiment")
+            experiment = {name: sweep.sweep(model, name, system, measured) for name, model in of_measurement.items()}
+            check_targets(experiment, options.measured_models)
 
     results: dict[str, Any] = {name: found.summary() for name, found in sweeps.items()}
-    results["experiment"] = {name: found.summary() | training(found) for name, found in experiment.items()}
+    if experiment:
+        results["experiment"] = {name: found.summary() | training(found) for name, found in experiment.items()}
     for name, found in sweeps.items():
         print(told(name, options.system, found))
-        print(told(f"{name}, level of measurement", options.system, experiment[name]))
-        rows = training(experiment[name])["trained_on_system"]
-        if rows:
-            print(f"note: {rows} of the rows it was trained on are measured gaps of {options.system}")
-        gaps = experiment[name].table
-        table = found.table.assign(band_gap_experiment=gaps["band_gap"], band_gap_experiment_std=gaps["band_gap_std"])
+        table = found.table
+        if name in experiment:
+            print(told(f"{name}, level of measurement", options.system, experiment[name]))
+            rows = training(experiment[name])["trained_on_system"]
+            if rows:
+                print(f"note: {rows} of the rows it was trained on are measured gaps of {options.system}")
+            gaps = experiment[name].table
+            table = table.assign(band_gap_experiment=gaps["band_gap"], band_gap_experiment_std=gaps["band_gap_std"])
         path = options.figures / f"{''.join(system)}-composition-{name}.pdf"
         label = f"{''.join(system)} from its composition alone, {name}"
         figures.composition_sweep(path, table, found.known, system, measured_curves.drawn(system), label)

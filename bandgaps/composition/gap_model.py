@@ -18,7 +18,6 @@ import pandas as pd
 from bandgaps.composition import features, forest, intervals
 from bandgaps.composition.intervals import Distribution, Intervals
 from bandgaps.errors import InputError
-from bandgaps.model_folders import Arrays
 
 FOLDS = 5
 ONE_FOLD = 20_000  # rows; with so many, one fold is enough to fit intervals to
@@ -41,7 +40,7 @@ class GapModel:
     forest: forest.UncertainForest
     intervals: Intervals
     card: dict[str, Any]
-    training: Arrays
+    training: dict[str, np.ndarray]
     teacher: GapModel | None = None
 
     def distribution(self, X: np.ndarray) -> Distribution:
@@ -118,7 +117,7 @@ def load(folder: Path) -> GapModel:
     teacher = load(folder.parent / name) if name else None
     trees, card, training = forest.load(folder, features.LABELS + FROM_TEACHER if teacher else features.LABELS)
     try:
-        return GapModel(trees, Intervals.of(card), card, training, teacher)
+        return GapModel(trees, Intervals.of(card), card, dict(training), teacher)
     except ValueError as error:
         raise InputError(f"{folder}: {error}; train it again") from None
 

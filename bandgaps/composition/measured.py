@@ -1,9 +1,10 @@
 """A model of measured gaps that has a model of calculated ones for a teacher.
 
 Few gaps have been measured, many calculated. What a forest of PBE gaps says of a formula is a good feature for a forest
-of measured ones (transfer by stacking: Wolpert, Neural Networks 5, 241). A teacher remembers the gaps it was grown on.
-So that its pupil learns how far to trust it on a formula that nobody has calculated, the pupil is grown on answers of
-teachers that did not know the formula: two of them, each grown without one half of the measured compositions.
+of measured ones (transfer by stacking: Wolpert, Neural Networks 5, 241). A teacher remembers the gaps it was grown on,
+and guesses others. So that its pupil learns how far to trust it, the pupil sees a measured composition twice: with the
+answer of the teacher, if that knows it, and with that of a teacher which does not know it. There are two of the latter,
+each grown without one half of the measured compositions.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from bandgaps.table import account, measured_gaps, sources
 FEWEST = 50  # measured gaps
 DECIMALS = 3  # of eV, that leaves are rounded to
 TEACHER, PUPIL = "composition-pbe", "composition-experiment"
-TREES = 10  # of a teacher: as good a teacher as 60, and small enough to come with the project
+TREES = 8  # of a teacher: nearly as good a teacher as 60, and small enough to come with the project
 OF_TEACHER = {"n_estimators": TREES, "max_features": 0.6}
 OF_PUPIL = {"min_samples_split": 2}  # so that it remembers what was measured
 
@@ -62,16 +63,35 @@ class Gaps:
 
 
 @dataclass(frozen=True)
+class Lessons:
+    """What a pupil learns from.
+
+    Attributes:
+        X: features and a teacher's answers, shape (rows, 262).
+        y: measured gaps, eV, shape (rows,).
+        hashes: `features.composition_hashes`, shape (rows,).
+        calculated: whether the teacher that answered knew the composition, shape (rows,).
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    hashes: np.ndarray
+    calculated: np.ndarray
+
+
+@dataclass(frozen=True)
 class OutOfFold:
     """What forests say of measured compositions that they were not grown on.
 
     Attributes:
-        rows: of the measured gaps, shape (n,).
-        found: for each of the rows.
+        found: for each row.
+        y: the measured gaps, eV, shape (rows,).
+        calculated: whether the teacher knew the composition, shape (rows,).
     """
 
-    rows: np.ndarray
     found: Distribution
+    y: np.ndarray
+    calculated: np.ndarray
 
 
 def from_table(table: pd.DataFrame, target: str, left_out: Sequence[str] = ()) -> Gaps:
@@ -106,21 +126,50 @@ def fit(calculated: Gaps, measured: Gaps, seed: int, jobs: int) -> tuple[GapMode
         seed: of the forests.
         jobs: cores.
     """
+    teacher = fit_teacher(calculated, seed, jobs)
+    pupil, out = fit_pupil(lessons(calculated, measured, teacher, seed, jobs), teacher, seed, jobs)
+    pupil.training["formula"] = np.array(measured.formulas, dtype=str)
+    return pupil, out
+
+
+def fit_pupil(taught: Lessons, teacher: GapModel, seed: int, jobs: int) -> tuple[GapModel, OutOfFold]:
+    """The forest of measured gaps (arguments as of `fit`), and what such forests say of compositions left out."""
 
     def new() -> forest.UncertainForest:
         return forest.new(seed, jobs).set_params(**OF_PUPIL)
 
-    teacher = fit_teacher(calculated, seed, jobs)
-    X = gap_model.with_answers(measured.X, answers_without(calculated, measured, seed, jobs))
-    rows, found = gap_model.out_of_fold(X, measured.y, measured.hashes, new)
-    pupil = GapModel(
-        new().fit(X, measured.y),
-        gap_model.fitted_intervals(rows, found, measured.y, EXPERIMENT),
-        {"name": PUPIL, "target": EXPERIMENT, "unit": "eV", "teacher": TEACHER, "rows": len(measured.y)},
-        {"formula": np.array(measured.formulas, dtype=str)},
-        teacher,
+    rows, found = gap_model.out_of_fold(taught.X, taught.y, taught.hashes, new)
+    intervals = gap_model.fitted_intervals(rows, found, taught.y, EXPERIMENT)
+    card = {
+        "name": PUPIL,
+        "target": EXPERIMENT,
+        "unit": "eV",
+        "teacher": TEACHER,
+        "rows": len(np.unique(taught.hashes)),
+    }
+    pupil = GapModel(new().fit(taught.X, taught.y), intervals, card, {}, teacher)
+    return pupil, OutOfFold(found, taught.y[rows], taught.calculated[rows])
+
+
+def lessons(calculated: Gaps, measured: Gaps, teacher: GapModel, seed: int, jobs: int) -> Lessons:
+    """Measured compositions with answers of teachers that do not know them; then those the teacher knows, with its.
+
+    Args:
+        calculated: PBE gaps.
+        measured: measured gaps.
+        teacher: as `fit_teacher` gives it.
+        seed: of the forests.
+        jobs: cores.
+    """
+    known = teacher.in_training(measured.hashes) != gap_model.NOT
+    guessed = gap_model.with_answers(measured.X, answers_without(calculated, measured, seed, jobs))
+    told = gap_model.with_answers(measured.X[known], gap_model.answers(teacher.distribution(measured.X[known])))
+    return Lessons(
+        np.concatenate([guessed, told]),
+        np.concatenate([measured.y, measured.y[known]]),
+        np.concatenate([measured.hashes, measured.hashes[known]]),
+        np.arange(len(guessed) + len(told)) >= len(guessed),
     )
-    return pupil, OutOfFold(rows, found)
 
 
 def fit_teacher(calculated: Gaps, seed: int, jobs: int) -> GapModel:
@@ -151,22 +200,27 @@ def _new_teacher(seed: int, jobs: int) -> forest.UncertainForest:
     return forest.new(seed, jobs).set_params(**OF_TEACHER)
 
 
-def scores(model: GapModel, out: OutOfFold, measured: Gaps) -> dict[str, Any]:
-    """Scores (eV) on measured compositions that neither the forest asked nor its teacher knew.
+def scores(model: GapModel, out: OutOfFold) -> dict[str, Any]:
+    """Scores (eV) on measured compositions that the forest asked did not know.
 
+    Under `calculated` those of compositions whose PBE gap the teacher knew, else of all, with teachers that knew none.
     The intervals were fitted to the same rows, so the shares that they hold are those that they should hold.
     """
-    actual = measured.y[out.rows]
-    metal = actual <= 0
-    result = {
-        "non-metals": evaluation.scores_of(model, out.found, actual, ~metal),
-        "metals": evaluation.scores_of(model, out.found, actual, metal),
-        "all": evaluation.scores_of(model, out.found, actual, np.ones(len(actual), dtype=bool)),
+    metal = out.y <= 0
+    parts = {
+        "non-metals": ~out.calculated & ~metal,
+        "metals": ~out.calculated & metal,
+        "all": ~out.calculated,
+        "calculated": out.calculated,
     }
-    if metal.any() and not metal.all():
-        from sklearn.metrics import roc_auc_score
+    result = {name: evaluation.scores_of(model, out.found, out.y, part) for name, part in parts.items()}
+    for name in ("all", "calculated"):
+        part = parts[name]
+        if metal[part].any() and not metal[part].all():
+            from sklearn.metrics import roc_auc_score
 
-        result["all"]["roc_auc"] = float(roc_auc_score(metal, model.intervals.metal_probability(out.found)))
+            probability = model.intervals.metal_probability(out.found)
+            result[name]["roc_auc"] = float(roc_auc_score(metal[part], probability[part]))
     return result
 
 
@@ -174,6 +228,8 @@ def told(found: dict[str, Any]) -> str:
     """The scores, one line a kind of material."""
     lines = []
     for name, score in found.items():
+        if not score["n"]:
+            continue
         auc = f", area under the ROC curve (metal or not) {score['roc_auc']:.3f}" if "roc_auc" in score else ""
         lines.append(f"{name}: MAE {score['mae']:.3f} eV, {score['n']:,} compositions{auc}")
     return "\n".join(lines)
