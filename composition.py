@@ -201,7 +201,7 @@ def train_on_measured_gaps(options: argparse.Namespace) -> None:
     scores = measured.scores(model, out)
     folder = options.models or OWN_MEASURED
     measured.save(model, folder, options.data, options.measured, left_out, scores)
-    figures.measured_gaps(options.figures, out.found, model.intervals, out.y)
+    figures.measured_gaps(options.figures, out.unknown.found, model.intervals, out.unknown.y)
     print(f"five folds over compositions (calculated: the teacher knew them, else not):\n{measured.told(scores)}")
     metrics = options.metrics / "composition-experiment.json"
     write_json(scores, metrics)

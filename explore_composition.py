@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             gaps = experiment[name].table
             table = table.assign(band_gap_experiment=gaps["band_gap"], band_gap_experiment_std=gaps["band_gap_std"])
         path = options.figures / f"{''.join(system)}-composition-{name}.pdf"
-        label = f"{''.join(system)} from its composition alone, {name}"
+        label = f"Gap of {options.system} from its composition alone ({name})"
         figures.composition_sweep(path, table, found.known, system, measured_curves.drawn(system), label)
         print(f"wrote {path}, .png and .csv")
     path = options.metrics / f"{''.join(system)}-composition.json"

@@ -25,6 +25,9 @@ PAGES = {
 FILES = {
     "table": "data/metrics/table.json",
     "composition": "data/metrics/composition.json",
+    "composition_experiment": "data/metrics/composition-experiment.json",
+    "experiment_card": "data/models/composition-experiment/model.json",
+    "pbe_card": "data/models/composition-pbe/model.json",
     "structure": "data/metrics/structure.json",
     "SiGe_composition": "data/metrics/SiGe-composition.json",
     "SiGe_structure": "data/metrics/SiGe-structure.json",

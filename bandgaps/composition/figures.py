@@ -158,13 +158,12 @@ def composition_sweep(
     a, b = system
     curves = [("band_gap", BLUE, "predicted")]
     if "band_gap_experiment" in sweep:
-        both = "from calculated gaps", "from measured gaps (experiment)"
-        curves = [("band_gap", BLUE, both[0]), ("band_gap_experiment", GREEN, both[1])]
+        curves = [("band_gap", BLUE, "predicted PBE gap"), ("band_gap_experiment", GREEN, "predicted measured gap")]
     with figure(path, WIDE, sweep) as axes:
         for column, color, name in curves:
             x, gap, std = sweep[f"x_{b}"], sweep[column], sweep[f"{column}_std"]
-            axes.fill_between(x, np.maximum(gap - std, 0), gap + std, color=color, alpha=0.2, linewidth=0, label="± σ")
-            axes.plot(x, gap, color=color, label=name)
+            axes.fill_between(x, np.maximum(gap - std, 0), gap + std, color=color, alpha=0.2, linewidth=0)
+            axes.plot(x, gap, color=color, label=f"{name} ± σ")
         measured_curve(axes, measured)
         if len(known):
             label_known = "rows the model was trained on"

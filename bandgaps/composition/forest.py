@@ -50,31 +50,26 @@ class UncertainForest(ExtraTreesRegressor):
             return super().predict(X)
         if self.criterion != "squared_error":
             raise ValueError(f"criterion is {self.criterion!r}; leaf impurity is a variance with 'squared_error' only")
-        return self._over_trees(X, np.empty(len(X)))
+        values, std = self._leaves(X)
+        return values.mean(axis=1), std
 
     def distribution(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The leaf means of all trees in ascending order, shape (rows, trees), and the leaf-impurity sigma, (rows,)."""
-        values = np.empty((len(X), len(self.estimators_)), dtype=np.float32)
-        _, std = self._over_trees(X, np.empty(len(X)), values)
+        values, std = self._leaves(X)
         values.sort(axis=1)
-        return values, std
+        return values.astype(np.float32), std
 
-    def _over_trees(
-        self, X: np.ndarray, mean: np.ndarray, values: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and sigma of each row; each tree's leaf mean goes into `values`."""
+    def _leaves(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The mean of each tree's leaf, shape (rows, trees), and the leaf-impurity sigma, shape (rows,)."""
         means, impurities, starts = self._nodes()
-        std = np.empty(len(X))
+        values, std = np.empty((len(X), len(self.estimators_))), np.empty(len(X))
         for first in range(0, len(X), _CHUNK):
             rows = slice(first, first + _CHUNK)
             leaves = self.apply(X[rows]) + starts
-            leaf_means = means[leaves]
-            mean[rows] = leaf_means.mean(axis=1)
-            spread = np.var(leaf_means, axis=1) + impurities[leaves].mean(axis=1)
+            values[rows] = means[leaves]
+            spread = np.var(values[rows], axis=1) + impurities[leaves].mean(axis=1)
             std[rows] = np.sqrt(np.maximum(spread, 0))  # a pure leaf's impurity is 0 up to rounding
-            if values is not None:
-                values[rows] = leaf_means
-        return mean, std
+        return values, std
 
     def _nodes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Mean and impurity of every node of every tree, end to end, and where each tree starts."""

@@ -31,6 +31,10 @@ class Distribution:
     values: np.ndarray
     std: np.ndarray
 
+    def of(self, rows: np.ndarray) -> Distribution:
+        """The distribution of some rows, by a mask or numbers."""
+        return Distribution(self.values[rows], self.std[rows])
+
     def quantile(self, level: float) -> np.ndarray:
         """The quantile at a level from 0 to 1, between trees on a straight line, eV, shape (rows,)."""
         place = level * (self.values.shape[1] - 1)

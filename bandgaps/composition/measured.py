@@ -31,8 +31,8 @@ FEWEST = 50  # measured gaps
 DECIMALS = 3  # of eV, that leaves are rounded to
 TEACHER, PUPIL = "composition-pbe", "composition-experiment"
 TREES = 8  # of a teacher: nearly as good a teacher as 60, and small enough to come with the project
-OF_TEACHER = {"n_estimators": TREES, "max_features": 0.6}
-OF_PUPIL = {"min_samples_split": 2}  # so that it remembers what was measured
+OF_TEACHER = {"n_estimators": TREES}
+OF_PUPIL = {"n_estimators": 80, "min_samples_split": 2}  # so that it remembers what was measured
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,12 @@ class OutOfFold:
     found: Distribution
     y: np.ndarray
     calculated: np.ndarray
+
+    @property
+    def unknown(self) -> OutOfFold:
+        """Those rows of which the teacher did not know the composition either: each composition once."""
+        rows = ~self.calculated
+        return OutOfFold(self.found.of(rows), self.y[rows], self.calculated[rows])
 
 
 def from_table(table: pd.DataFrame, target: str, left_out: Sequence[str] = ()) -> Gaps:

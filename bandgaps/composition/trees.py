@@ -28,22 +28,23 @@ def to_arrays(trees: Sequence[Tree], decimals: int | None = None) -> dict[str, n
 
     Args:
         trees: fitted.
-        decimals: to which leaves' values are rounded, and impurities to half precision, so that files are small; by
-            default they are kept.
+        decimals: to which leaves' values are rounded, so that files are small; impurities are then of half precision,
+            and how many rows a leaf has is left out. By default all of it is kept.
     """
     states = [tree.__getstate__() for tree in trees]
     nodes = np.concatenate([state["nodes"] for state in states])
     values = np.concatenate([state["values"][:, 0, 0] for state in states])
-    leaf, impurities = nodes["left_child"] == LEAF, nodes["impurity"]
+    leaf, impurities, samples = nodes["left_child"] == LEAF, nodes["impurity"], nodes["n_node_samples"]
     if decimals is not None:
         values, impurities = np.round(values, decimals).astype(np.float32), impurities.astype(np.float16)
+        samples = np.ones_like(samples)
     return {
         "left_child": nodes["left_child"].astype(np.int32),
         "right_child": nodes["right_child"].astype(np.int32),
         "feature": nodes["feature"].astype(np.int16),
         "threshold": _rounded_down(nodes["threshold"]),
         "impurity": np.where(leaf, impurities, 0).astype(impurities.dtype),
-        "n_node_samples": np.where(leaf, nodes["n_node_samples"], 1).astype(np.int32),
+        "n_node_samples": np.where(leaf, samples, 1).astype(np.int32),
         "value": np.where(leaf, values, 0).astype(values.dtype),
         "node_count": np.array([tree.node_count for tree in trees]),
     }
