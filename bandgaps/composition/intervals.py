@@ -53,11 +53,11 @@ class Distribution:
         dropped = gapped.any(axis=1, keepdims=True) & ~gapped
         values = np.where(dropped, np.nan, self.values)
         count = np.isfinite(values).sum(axis=1)
-        # Quantiles need as many values in each row, so those that are left are spread over all places.
-        places = np.linspace(0, 1, self.values.shape[1])
+        # Quantiles need as many values in each row, so those that are left are spread; the middle one is the median.
+        places = np.linspace(0, 1, 2 * self.values.shape[1] + 1)
         order = np.sort(values, axis=1)  # NaN comes last
         spread = [np.interp(places * (n - 1), np.arange(n), row[:n]) for n, row in zip(count, order, strict=True)]
-        return Distribution(np.array(spread, dtype=self.values.dtype).reshape(self.values.shape), self.std)
+        return Distribution(np.array(spread, dtype=self.values.dtype).reshape(len(order), len(places)), self.std)
 
     @property
     def metal_votes(self) -> np.ndarray:
