@@ -100,6 +100,8 @@ def check(options: argparse.Namespace) -> None:
         raise InputError("--csv: goes with --predict; give both")
     if (options.measured or options.leave_out) and options.fidelity != "experiment":
         raise InputError("--measured and --leave-out go with --fidelity experiment; give it too")
+    if options.fidelity == "experiment" and (options.cv or options.tune or options.baselines):
+        raise InputError("--cv, --tune and --baselines go with --fidelity pbe; leave them out")
     if options.fidelity == "experiment" and not (options.measured or options.predict or options.evaluate):
         raise InputError("--fidelity experiment: needs --measured FILE, a CSV of formulas and measured gaps (eV)")
 
@@ -195,7 +197,8 @@ def train_on_measured_gaps(options: argparse.Namespace) -> None:
     table, target = read(options, options.data, polymorphs=True)
     with types.naming("--measured"):
         gaps = measured.from_lists(options.measured, left_out)
-    calculated = measured.from_table(table, target, left_out)
+    with types.naming("--data"):
+        calculated = measured.from_table(table, target, left_out)
     print(f"{len(calculated.y):,} calculated gaps for the teacher, {len(gaps.y):,} measured ones", flush=True)
     model, out = measured.fit(calculated, gaps, options.seed, options.jobs)
     scores = measured.scores(model, out)

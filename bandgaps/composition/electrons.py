@@ -25,6 +25,7 @@ COVALENT = ("C", "Si", "Ge", "Sn")  # as elements, and in compounds with each ot
 FARTHEST = 10.0  # charge per atom; what stands for one that cannot be reached
 MOST_SUMS = 20_000  # of a formula; with more elements and states than that, zero lies among the sums
 LARGEST_UNIT = 40  # atoms; the number of electrons of a larger formula unit says nothing
+WHOLE = 1e-4  # atoms; how far from a whole number of them an amount may lie, as those of Si0.3333Ge0.6667 do
 
 
 def features(numbers: np.ndarray, amounts: np.ndarray) -> np.ndarray:
@@ -49,7 +50,7 @@ def features(numbers: np.ndarray, amounts: np.ndarray) -> np.ndarray:
         nearest[:, 1], nearest[:, 2] = _nearest(numbers, fractions, states, counts, MOST_SUMS, FARTHEST)
         nearest[:, 0] = nearest[:, 1:].min(axis=1)
     result[:, -2] = _ionic(numbers, fractions)
-    result[:, -1] = _parity(numbers, amounts)
+    result[:, -1] = _parity(numbers, fractions)
     return result
 
 
@@ -118,10 +119,14 @@ def _ionic(numbers: np.ndarray, fractions: np.ndarray) -> np.ndarray:
     return (fractions * np.where(anion, lowest[numbers - 1], highest[numbers - 1])).sum(axis=0)
 
 
-def _parity(numbers: np.ndarray, amounts: np.ndarray) -> np.ndarray:
-    """1 for an odd number of electrons in the formula unit, 0 for an even one, 0.5 elsewhere, shape (formulas,)."""
-    whole = (amounts == np.round(amounts)).all(axis=0)
-    units = np.where(whole, np.round(amounts), 0).astype(np.int64)
-    units //= np.maximum(np.gcd.reduce(units, axis=0), 1)
-    known = whole & (units.sum(axis=0) <= LARGEST_UNIT)
-    return np.where(known, (units * numbers).sum(axis=0) % 2, 0.5)
+def _parity(numbers: np.ndarray, fractions: np.ndarray) -> np.ndarray:
+    """1 for an odd number of electrons in the formula unit, 0 for an even one, 0.5 elsewhere, shape (formulas,).
+
+    The unit is the smallest number of atoms that makes all amounts whole, however the formula is spelled.
+    """
+    result = np.full(numbers.shape[1], 0.5)
+    for atoms in range(LARGEST_UNIT, 0, -1):
+        units = np.round(atoms * fractions)
+        whole = np.isclose(atoms * fractions, units, rtol=0, atol=WHOLE).all(axis=0)
+        result[whole] = ((units * numbers).sum(axis=0) % 2)[whole]
+    return result

@@ -88,7 +88,10 @@ class GapModel:
 
     @cached_property
     def _hashes(self) -> np.ndarray:
-        return np.unique(features.composition_hashes(self.training["formula"].tolist()))
+        try:
+            return np.unique(features.composition_hashes(self.training["formula"].tolist()))
+        except InputError as error:
+            raise InputError(f"model {self.card.get('name')}, its training rows: {error}") from None
 
     def save(self, folder: Path, decimals: int | None = None) -> None:
         """Write the model folder, and the teacher's beside it.
@@ -108,12 +111,14 @@ def load(folder: Path) -> GapModel:
     """Read a model, and its teacher where it has one.
 
     Raises:
-        InputError: there is no such model, or it is damaged.
+        InputError: there is no such model, or it is damaged, or its teacher is.
     """
     card = forest.read_card(folder)
     name = card.get("teacher")
     if name is not None and (not isinstance(name, str) or Path(name).name != name):
         raise InputError(f"{folder}: the card's teacher, {name!r}, is no folder beside it; train it again")
+    if name and forest.read_card(folder.parent / name).get("teacher") is not None:
+        raise InputError(f"{folder}: the card's teacher, {name!r}, has a teacher itself; train it again")
     teacher = load(folder.parent / name) if name else None
     trees, card, training = forest.load(folder, features.LABELS + FROM_TEACHER if teacher else features.LABELS)
     try:

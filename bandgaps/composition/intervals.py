@@ -57,11 +57,11 @@ class Distribution:
         dropped = gapped.any(axis=1, keepdims=True) & ~gapped
         values = np.where(dropped, np.nan, self.values)
         count = np.isfinite(values).sum(axis=1)
-        # Quantiles need as many values in each row, so those that are left are spread over all places.
-        places = np.linspace(0, 1, self.values.shape[1])
+        # Quantiles need as many values in each row, so those that are left are spread; the middle one is the median.
+        places = np.linspace(0, 1, 2 * self.values.shape[1] + 1)
         order = np.sort(values, axis=1)  # NaN comes last
         spread = [np.interp(places * (n - 1), np.arange(n), row[:n]) for n, row in zip(count, order, strict=True)]
-        return Distribution(np.array(spread, dtype=self.values.dtype).reshape(self.values.shape), self.std)
+        return Distribution(np.array(spread, dtype=self.values.dtype).reshape(len(order), len(places)), self.std)
 
     @property
     def metal_votes(self) -> np.ndarray:
@@ -87,14 +87,17 @@ class Intervals:
     shares: tuple[float, ...] = field(default=SHARES)
 
     def bounds(self, found: Distribution) -> list[tuple[np.ndarray, np.ndarray]]:
-        """The lower and the upper end of the interval of each of the shares, eV, each of shape (rows,)."""
+        """The lower and the upper end of the interval of each of the shares, eV, each of shape (rows,).
+
+        The median lies in the first, and each lies in the next one.
+        """
         ends = []
+        inner = (found.median, found.median)
         for share, widening in zip(self.shares, self.widening, strict=True):
             low, high = _quantiles(found, share)
             by = widening * (found.std + FLOOR)
-            median = found.median
-            low, high = np.minimum(low - by, median), np.maximum(high + by, median)
-            ends.append((np.maximum(low, 0) if self.bounded else low, high))
+            inner = np.minimum(low - by, inner[0]), np.maximum(high + by, inner[1])
+            ends.append((np.maximum(inner[0], 0) if self.bounded else inner[0], inner[1]))
         return ends
 
     def metal_probability(self, found: Distribution) -> np.ndarray:
@@ -107,14 +110,16 @@ class Intervals:
         """From a model's card, as `dataclasses.asdict` wrote it.
 
         Raises:
-            ValueError: the card has none.
+            ValueError: the card has none, or not those of `SHARES`.
         """
         try:
             stored = card["intervals"]
             lists = {name: tuple(float(number) for number in stored[name]) for name in ("widening", "votes", "shares")}
             result = cls(rows=int(stored["rows"]), bounded=bool(stored["bounded"]), **lists)  # type: ignore[arg-type]
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise ValueError("the card has no intervals") from None
+        if not np.isfinite([*result.widening, *result.votes]).all():
+            raise ValueError("the card's intervals are not finite")
         if len(result.widening) != len(SHARES) or len(result.votes) != 2 or result.shares != SHARES:
             raise ValueError("the card's intervals are not those of 68 and 95 %")
         return result

@@ -27,7 +27,7 @@ from bandgaps.levels import EXPERIMENT
 from bandgaps.model_folders import provenance
 from bandgaps.table import account, measured_gaps, sources
 
-FEWEST = 50  # measured gaps
+FEWEST = 50  # gaps, measured or calculated
 DECIMALS = 3  # of eV, that leaves are rounded to
 TEACHER, PUPIL = "composition-pbe", "composition-experiment"
 TREES = 8  # of a teacher: nearly as good a teacher as 60, and small enough to come with the project
@@ -101,8 +101,14 @@ class OutOfFold:
 
 
 def from_table(table: pd.DataFrame, target: str, left_out: Sequence[str] = ()) -> Gaps:
-    """The calculated gaps of a table, without systems that are to be left out (`bandgaps.formulas.left_out`)."""
+    """The calculated gaps of a table, without systems that are to be left out (`bandgaps.formulas.left_out`).
+
+    Raises:
+        InputError: fewer than 50 gaps are left.
+    """
     kept = [not any(has_together(formula, system) for system in left_out) for formula in table["formula"]]
+    if sum(kept) < FEWEST:
+        raise InputError(f"{sum(kept)} calculated gaps; a teacher needs at least {FEWEST}")
     return Gaps.of(table["formula"][kept].tolist(), table[target][kept].to_numpy(dtype=float))
 
 

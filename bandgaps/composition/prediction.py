@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ class Asked:
 
     Attributes:
         formula: as it was written.
-        place: file and line, or the formula itself.
+        place: file and line, with a colon and a space; empty for an argument.
     """
 
     formula: str
@@ -116,12 +117,12 @@ def asked(items: Sequence[str]) -> Iterator[list[Asked]]:
 def _asked(item: str) -> Iterator[Asked]:
     path = Path(item)
     if path.suffix.lower() not in (".csv", ".txt"):
-        yield Asked(item, f"formula {_quoted(item)}")
+        yield Asked(item, "")
         return
     found = False
     for line, formula in _lines(path):
         found = True
-        yield Asked(formula, f"{path}: line {line}")
+        yield Asked(formula, f"{path}: line {line}: ")
     if not found:
         raise InputError(f"{path}: no formulas; give a CSV with a column formula, or a text file with one a line")
 
@@ -129,21 +130,19 @@ def _asked(item: str) -> Iterator[Asked]:
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Number and formula of each line that has one."""
     try:
-        if path.suffix.lower() == ".txt":
-            with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            if path.suffix.lower() == ".txt":
                 yield from ((number, text.strip()) for number, text in enumerate(file, start=1) if text.strip())
-            return
-        columns = pd.read_csv(path, nrows=0).columns
-        if "formula" not in columns:
-            raise InputError(f"{path}: no column formula; it has {', '.join(map(str, columns))[:SHOWN] or 'none'}")
-        number = 1
-        for part in pd.read_csv(path, usecols=["formula"], dtype=str, keep_default_na=False, chunksize=CHUNK):
-            for formula in part["formula"]:
-                number += 1
-                yield number, formula
-    except pd.errors.EmptyDataError:
-        raise InputError(f"{path}: empty; give a CSV with a column formula") from None
-    except (UnicodeDecodeError, pd.errors.ParserError) as error:
+                return
+            rows = csv.DictReader(file, strict=True)
+            if not rows.fieldnames:
+                raise InputError(f"{path}: empty; give a CSV with a column formula")
+            if "formula" not in rows.fieldnames:
+                raise InputError(f"{path}: no column formula; it has {', '.join(rows.fieldnames)[:SHOWN]}")
+            yield from ((rows.line_num, row["formula"] or "") for row in rows)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; correct the name, or write a formula as in Si49Ge51") from None
+    except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not readable as text with formulas ({error}); correct the file") from None
 
 
@@ -174,7 +173,7 @@ def _readable(chunk: Sequence[Asked]) -> tuple[list[str], list[str]]:
             composition_hashes([each.formula])
             readable.append(each.formula)
         except InputError:
-            errors.append(f"{each.place}: {_quoted(each.formula)} is no formula; write it as in Si49Ge51")
+            errors.append(f"{each.place}{_quoted(each.formula)} is no formula; write it as in Si49Ge51")
     return readable, errors
 
 
