@@ -129,11 +129,11 @@ def test_the_probability_of_a_metal_rises_with_the_votes_and_is_calibrated() -> 
 @pytest.mark.parametrize("metal", [True, False])
 def test_votes_are_the_probability_where_all_rows_are_of_one_kind(metal: bool) -> None:
     fitted = intervals.fit(FOUND, ACTUAL, np.full(len(ACTUAL), metal))
-    assert fitted.votes == (0, 1)
+    assert fitted.votes == (0.0, 1.0)
     assert fitted.metal_probability(FOUND) == pytest.approx(np.clip(FOUND.metal_votes, 0.005, 0.995))
     assert fitted.rows == (0 if metal else len(ACTUAL))
     if metal:
-        assert fitted.widening == (0, 0)
+        assert fitted.widening == (0.0, 0.0)
 
 
 def test_without_rows_nothing_is_fitted() -> None:
