@@ -24,7 +24,7 @@ LABELS = (
 COVALENT = ("C", "Si", "Ge", "Sn")  # as elements, and in compounds with each other, they are insulators without charge
 FARTHEST = 10.0  # charge per atom; what stands for one that cannot be reached
 MOST_SUMS = 20_000  # of a formula; with more elements and states than that, zero lies among the sums
-LARGEST_UNIT = 40  # atoms; the number of electrons of a larger formula unit says nothing
+LARGEST_UNIT = 40  # atoms; whether a larger formula unit has an odd number of electrons says nothing
 WHOLE = 1e-4  # atoms; how far from a whole number of them an amount may lie, as those of Si0.3333Ge0.6667 do
 
 
@@ -33,7 +33,7 @@ def features(numbers: np.ndarray, amounts: np.ndarray) -> np.ndarray:
 
     The imbalance is the charge nearest to zero that one oxidation state for each element can give, excess and deficit
     are the nearest on either side. The ionic charge has the most electronegative element in its lowest state and all
-    others in their highest. The last column is 1 for odd, 0 for even, and 0.5 where it cannot be said.
+    others in their highest. The last column is 1 where a small formula unit has an odd number of electrons.
 
     Args:
         numbers: atomic numbers, shape (elements, formulas).
@@ -120,11 +120,12 @@ def _ionic(numbers: np.ndarray, fractions: np.ndarray) -> np.ndarray:
 
 
 def _parity(numbers: np.ndarray, fractions: np.ndarray) -> np.ndarray:
-    """1 for an odd number of electrons in the formula unit, 0 for an even one, 0.5 elsewhere, shape (formulas,).
+    """1 for an odd number of electrons in a small formula unit, else 0, shape (formulas,).
 
-    The unit is the smallest number of atoms that makes all amounts whole, however the formula is spelled.
+    The unit is the smallest number of atoms that makes all amounts whole, however the formula is spelled. Large ones
+    count as even, so that an alloy of even compounds, such as Si49Ge51 beside SiGe, does not jump along its range.
     """
-    result = np.full(numbers.shape[1], 0.5)
+    result = np.zeros(numbers.shape[1])
     for atoms in range(LARGEST_UNIT, 0, -1):
         units = np.round(atoms * fractions)
         whole = np.isclose(atoms * fractions, units, rtol=0, atol=WHOLE).all(axis=0)
