@@ -266,7 +266,7 @@ def test_another_fidelity_and_an_anchored_curve(explored: tuple[Path, Result]) -
 
 
 def test_another_alloy(explored: tuple[Path, Result]) -> None:
-    """Of which no gap was measured, by a model that knows one level of theory."""
+    """Of which no gap was measured, by a model that knows one fidelity."""
     where = ("--figures", "other", "--metrics", "other")
     arguments = ("--system", "Ge-Sn", "--max-atoms", 2, "--model", "single", "--disorder", "shared-site", *where)
     explore(explored[0], *arguments)
