@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import SAMPLE, SHARED, Script, assert_failed, needs_shared, run_script
+from helpers import SHARED, assert_failed, needs_shared, run_here
 from pymatgen.core import Composition
+from sklearn.metrics import roc_auc_score
 
+import composition
+import query
 from bandgaps import metrics, processors
-from bandgaps.composition import evaluation, forest, magpie
+from bandgaps.composition import evaluation, features, forest, gap_model, models
+from bandgaps.composition.intervals import Distribution
 from bandgaps.formulas import composition_keys
 from bandgaps.table import account, storage
 
@@ -23,13 +27,11 @@ FIGURES = ["parity", "calibration", "importances"]
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which query.py and composition.py have run on the bundled sample."""
     folder = tmp_path_factory.mktemp("trained")
-    for arguments in (
-        ["query.py", "--source", "sample"],
-        ["composition.py", "--baselines", "--cv", "2", "--jobs", "2"],
-    ):
-        result = run_script(*arguments, cwd=folder)
-        assert result.returncode == 0, result.stderr
-        (folder / "output.txt").write_text(result.stdout)
+    result = run_here(query.main, "--source", "sample", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    result = run_here(composition.main, "--baselines", "--cv", "2", "--jobs", "2", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    (folder / "output.txt").write_text(result.stdout)
     return folder
 
 
@@ -49,15 +51,22 @@ def test_scores_are_those_of_the_saved_models_on_the_tables_own_test_rows(traine
     gapped = test[test["band_gap"] > 0]
     found = scores(trained)
     for name in ("non-metals", "combined"):
-        model, _, training = forest.load(trained / "data" / "models" / f"composition-{name}", magpie.LABELS)
-        assert not set(training["formula"]) & set(test["formula"])
-        assert (min(training["target"]) > 0) == (name == "non-metals")
-        predicted = model.predict(magpie.features(gapped["formula"].tolist()))
-        expected = metrics.scores(gapped["band_gap"].to_numpy(), predicted)
+        model = models.load(trained / "data" / "models", name)
+        assert not set(model.training["formula"]) & set(test["formula"])
+        assert (min(model.training["target"]) > 0) == (name == "non-metals")
+        predicted = model.predict(gapped["formula"].tolist())
+        expected = metrics.scores(gapped["band_gap"].to_numpy(), predicted["band_gap"].to_numpy())
+        for share in (68, 95):
+            low, high = predicted[f"band_gap_low_{share}"].to_numpy(), predicted[f"band_gap_high_{share}"].to_numpy()
+            expected[f"within_{share}"] = gapped["band_gap"].between(low, high).mean()
         assert {key: found[name][key] for key in expected} == pytest.approx(expected)
-    everything = metrics.scores(test["band_gap"].to_numpy(), model.predict(magpie.features(test["formula"].tolist())))
-    assert found["combined"]["all"] == pytest.approx(everything)
+        assert model.card["scores"] == found[name]
+    everything = model.predict(test["formula"].tolist())
+    expected = metrics.scores(test["band_gap"].to_numpy(), everything["band_gap"].to_numpy())
+    area = roc_auc_score(test["band_gap"] == 0, everything["metal_probability"])
+    assert found["combined"]["all"] == pytest.approx({**expected, "roc_auc": area})
     assert found["combined"]["all"]["n"] == len(test)
+    assert found["combined"]["metals"]["n"] == len(test) - len(gapped)
 
 
 def test_baselines_and_folds_are_in_the_same_file(trained: Path) -> None:
@@ -92,53 +101,55 @@ def test_the_costliest_features_come_first(trained: Path) -> None:
     table = pd.read_csv(trained / "figures" / "composition-importances-combined.csv")
     assert table["mae_increase"].is_monotonic_decreasing
     assert table["mae_increase"].iloc[0] > 0
-    assert set(table["feature"]) <= set(magpie.LABELS)
+    assert set(table["feature"]) <= set(features.LABELS)
 
 
-def test_predictions_are_printed_with_their_uncertainty(here: Path, script: Script) -> None:
-    result = script("composition.py", "--predict", "Si49Ge51", "NaCl")
-    assert result.returncode == 0, result.stderr
-    header, *lines = result.stdout.splitlines()
-    assert header.split() == ["formula", "non-metals", "(eV)", "combined", "(eV)"]
-    for line, formula in zip(lines, ["Si49Ge51", "NaCl"], strict=True):
-        name, *numbers = line.replace("±", " ").split()
-        assert name == formula
-        for model, pair in (("non-metals", numbers[:2]), ("combined", numbers[2:])):
-            loaded, _, _ = forest.load(here / "data" / "models" / f"composition-{model}", magpie.LABELS)
-            expected = np.array(loaded.predict(magpie.features([formula]), return_std=True)).ravel()
-            assert [float(number) for number in pair] == pytest.approx(expected, abs=6e-4)
+def test_ones_own_models_of_a_table_are_both_asked(trained: Path) -> None:
+    result = run_here(composition.main, "--models", "data/models", "--predict", "Si49Ge51", "NaCl", "Xx", cwd=trained)
+    assert_failed(result, 2, "1 of the formulas could not be read")
+    combined, heading, *lines = result.stdout.splitlines()
+    assert (combined, lines[2]) == tuple(
+        f"composition-{name} (band_gap), data/models" for name in ("combined", "non-metals")
+    )
+    assert lines[3] == heading and "PBE gap" not in heading
+    for name, rows in (("combined", lines[:2]), ("non-metals", lines[4:])):
+        expected = models.load(trained / "data" / "models", name).predict(["Si49Ge51", "NaCl"])
+        for line, row in zip(rows, expected.to_dict("records"), strict=True):
+            formula, gap, _, std, *_ = line.split()
+            assert formula == row["formula"]
+            assert [float(gap), float(std)] == pytest.approx([row["band_gap"], row["band_gap_std"]], abs=6e-3)
 
 
-def test_an_unknown_element_is_named(here: Path, script: Script) -> None:
-    assert_failed(script("composition.py", "--predict", "Si", "Xx2O3"), 2, "row 1", "Xx2O3")
-
-
-def test_another_table_is_scored(here: Path, script: Script) -> None:
-    table = storage.read(here / "data" / "bandgaps.json.gz").head(60)
+def test_another_table_is_scored(here: Path) -> None:
+    table = storage.read(here / "data" / "bandgaps.json.gz", structures=False).head(60)
     unseen = pd.DataFrame({"formula": ["Si49Ge51", "Si7Ge3"], "band_gap": [0.9, 0.9]})
     spelled = table[["formula", "band_gap"]].assign(formula="(" + table["formula"] + ")2")
     both = pd.concat([spelled, unseen], ignore_index=True)
     storage.write(both, here / "other.json.gz")
-    result = script("composition.py", "--evaluate", "other.json.gz")
+    result = run_here(composition.main, "--models", "data/models", "--evaluate", "other.json.gz", cwd=here)
     assert result.returncode == 0, result.stderr
     found = scores(here, "composition-other")["combined"]
     assert found["all"]["n"] == 62
     seen = (table["split"] != "test").sum()
     assert found["unseen"]["all"]["n"] == 62 - seen
-    assert f"combined: {62 - seen} of 62 formulas were not in its training" in result.stdout
+    assert f"combined (data/models): {62 - seen} of 62 formulas were not in its training" in result.stdout
 
 
-def test_tuning_chooses_among_training_rows_alone(here: Path, script: Script) -> None:
-    table = storage.read(here / "data" / "bandgaps.json.gz", structures=False).head(90)
-    storage.write(table, here / "data" / "bandgaps.json.gz")
-    rows = evaluation.Rows.of(table, "band_gap", Path("t"))
-    rows.y[rows.test] = 1e9  # whatever the test rows say, the choice must not change
-    chosen = evaluation.tune(rows, 2, seed=0, jobs=2)
-    result = script("composition.py", "--tune", "2", "--jobs", "2")
+def test_the_bundled_models_are_scored_on_gaps_of_their_level(tmp_path: Path) -> None:
+    table = pd.DataFrame({"formula": ["Si", "(GaAs)2", "Cu", "Si49Ge51"], "gap": [1.12, 1.42, 0, 0.95]})
+    storage.write(table.rename(columns={"gap": "band_gap_experiment"}), tmp_path / "m.json.gz")
+    run = ["--evaluate", "m.json.gz", "--target", "band_gap_experiment"]
+    result = run_here(composition.main, *run, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert "tuned: " + ", ".join(f"{key} = {value}" for key, value in chosen.items()) in result.stdout
-    card = json.loads((here / "data" / "models" / "composition-combined" / "model.json").read_text())
-    assert {key: card["hyperparameters"][key] for key in chosen} == chosen
+    assert "composition-experiment (comes with the project): 1 of 4 formulas were not in its training" in result.stdout
+    found = scores(tmp_path, "composition-m")["composition-experiment"]
+    bundled = models.load(models.BUNDLED, "experiment")
+    expected = bundled.distribution(features.features(["Si", "GaAs", "Si49Ge51"])).median
+    assert found["mae"] == pytest.approx(np.abs(expected - [1.12, 1.42, 0.95]).mean())
+    assert found["unseen"]["all"]["n"] == 1
+    storage.write(table.rename(columns={"gap": "energy"}), tmp_path / "e.json.gz")
+    result = run_here(composition.main, "--evaluate", "e.json.gz", "--target", "energy", cwd=tmp_path)
+    assert_failed(result, 2, "the models know band_gap_experiment and band_gap, not energy")
 
 
 IMPOSSIBLE = [
@@ -153,8 +164,8 @@ IMPOSSIBLE = [
 
 
 @pytest.mark.parametrize(("flag", "value"), IMPOSSIBLE)
-def test_impossible_numbers_are_bad_usage(script: Script, flag: str, value: str) -> None:
-    result = script("composition.py", flag, value)
+def test_impossible_numbers_are_bad_usage(tmp_path: Path, flag: str, value: str) -> None:
+    result = run_here(composition.main, flag, value, cwd=tmp_path)
     assert result.returncode == 2
     assert f"argument {flag}: " in result.stderr
 
@@ -164,7 +175,7 @@ def small_table(path: Path, metals: int) -> None:
     gapped = ["NaCl", "KCl", "LiF", "MgO", "CaO", "AlN", "GaN", "SiC", "ZnO", "ZnS", "CdS", "AlP"]
     formulas = gapped + ["Cu", "Ag", "Au", "Al"][:metals]
     rows = {"formula": formulas, "band_gap": np.where(np.arange(len(formulas)) < 12, 2.0, 0.0)}
-    storage.write(pd.DataFrame(rows).assign(split=["train"] * 10 + ["test"] * (len(formulas) - 10)), path)
+    storage.write(pd.DataFrame(rows), path)
 
 
 @pytest.mark.parametrize(
@@ -175,91 +186,93 @@ def small_table(path: Path, metals: int) -> None:
     ],
 )
 def test_more_folds_than_rows_are_refused_before_the_work(
-    script: Script, tmp_path: Path, metals: int, flags: list[str], words: str
+    tmp_path: Path, metals: int, flags: list[str], words: str
 ) -> None:
     small_table(tmp_path / "small.json.gz", metals)
-    result = script("composition.py", "--data", "small.json.gz", *flags)
+    result = run_here(composition.main, "--data", "small.json.gz", *flags, cwd=tmp_path)
     assert_failed(result, 2, words)
     assert [path.name for path in tmp_path.iterdir()] == ["small.json.gz"]
 
 
-def test_folds_are_tuned_one_by_one_and_all_cores_work(script: Script, tmp_path: Path) -> None:
+def test_training_rows_choose_each_fold_is_tuned_and_the_seed_is_the_forests_alone(tmp_path: Path) -> None:
     small_table(tmp_path / "small.json.gz", 4)
-    result = script("composition.py", "--data", "small.json.gz", "--tune", "2", "--cv", "2")
+    flags = ["--tune", "2", "--cv", "2", "--seed", "3"]
+    result = run_here(composition.main, "--data", "small.json.gz", *flags, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
+    rows = evaluation.Rows.of(*models.read(tmp_path / "small.json.gz", None), tmp_path)
+    rows.y[rows.test] = 1e9  # whatever the test rows say, the choice must not change
+    chosen = evaluation.tune(rows, 2, seed=3, jobs=1)
+    assert "tuned: " + ", ".join(f"{key} = {value}" for key, value in chosen.items()) in result.stdout
+    model = models.load(tmp_path / "data" / "models", "combined")
+    hyperparameters = model.card["hyperparameters"]
+    assert {key: hyperparameters[key] for key in chosen} == chosen
+    assert (hyperparameters["random_state"], hyperparameters["n_jobs"]) == (3, processors.cores())
+    assert model.training["formula"].tolist() == rows.formula[rows.train].tolist()  # by the split of seed 0
     found = scores(tmp_path)["cross-validation"]["combined"]
     assert len(found["hyperparameters"]) == 2
     line = "2-fold cross-validation, tuned within each fold's training rows, combined: MAE"
     assert f"{line} {found['mae']:.4f} ± {found['mae_std']:.4f} eV" in result.stdout
-    card = json.loads((tmp_path / "data" / "models" / "composition-combined" / "model.json").read_text())
-    assert card["hyperparameters"]["n_jobs"] == processors.cores()
 
 
-def test_the_seed_is_the_forests_alone(script: Script, tmp_path: Path) -> None:
-    table = storage.read(SAMPLE, structures=False).drop_duplicates("formula").head(80)
-    storage.write(table.drop(columns="split", errors="ignore"), tmp_path / "bare.json.gz")
-    results = []
-    for seed in ("0", "1"):
-        result = script("composition.py", "--data", "bare.json.gz", "--seed", seed, "--models", seed)
-        assert result.returncode == 0, result.stderr
-        _, _, training = forest.load(tmp_path / seed / "composition-combined", magpie.LABELS)
-        results.append((training["formula"].tolist(), scores(tmp_path)["combined"]["mae"]))
-    assert results[0][0] == results[1][0] and results[0][1] != results[1][1]
-
-
-def test_a_table_without_gaps_trains_no_non_metals(script: Script, tmp_path: Path) -> None:
+def test_a_table_without_gaps_trains_no_non_metals(tmp_path: Path) -> None:
     metals = pd.DataFrame({"formula": ["Cu", "Ag", "Au", "Al", "Na"], "band_gap": [0.0] * 5})
     storage.write(metals, tmp_path / "metals.json.gz")
-    assert_failed(script("composition.py", "--data", "metals.json.gz"), 2, "metals.json.gz", "non-metals")
+    result = run_here(composition.main, "--data", "metals.json.gz", cwd=tmp_path)
+    assert_failed(result, 2, "metals.json.gz", "non-metals")
 
 
-def test_a_figure_folder_that_cannot_be_written_is_named(here: Path, script: Script) -> None:
-    (here / "figures").write_text("a file where the folder should be")
-    result = script("composition.py", "--jobs", "2")
+def test_a_figure_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    small_table(tmp_path / "small.json.gz", 4)
+    (tmp_path / "figures").write_text("a file where the folder should be")
+    result = run_here(composition.main, "--data", "small.json.gz", "--jobs", "1", cwd=tmp_path)
     assert_failed(result, 1, "figures")
-    assert (here / "figures").read_text() == "a file where the folder should be"
+    assert (tmp_path / "figures").read_text() == "a file where the folder should be"
 
 
-def test_a_composition_has_the_gap_of_its_lowest_polymorph(here: Path, script: Script) -> None:
-    table = storage.read(here / "data" / "bandgaps.json.gz", structures=False).head(60).assign(energy_per_atom=0.0)
+def test_a_composition_has_the_gap_of_its_lowest_polymorph(trained: Path, tmp_path: Path) -> None:
+    table = storage.read(trained / "data" / "bandgaps.json.gz", structures=False).head(60).assign(energy_per_atom=0.0)
     others = table.assign(band_gap=99.0, energy_per_atom=1.0)
-    path = here / "data" / "polymorphs.json.gz"
+    path = tmp_path / "polymorphs.json.gz"
     storage.write(pd.concat([others, table], ignore_index=True), path)
     account.write_meta(path, {"filters": {"leave_out": ["Si-Ge"]}})
-    result = script("composition.py", "--data", path, "--jobs", "2")
-    assert result.returncode == 0, result.stderr
-    _, card, training = forest.load(here / "data" / "models" / "composition-combined", magpie.LABELS)
+    rows = evaluation.Rows.of(*models.read(path, None), path)
+    model = models.fit(rows, "combined", seed=0, jobs=1, settings={"n_estimators": 3})
+    models.save(model, tmp_path, path, evaluation.score(model, rows))
+    model = models.load(tmp_path, "combined")
     learnt = table[table["split"] != "test"]
-    assert dict(zip(training["formula"], training["target"], strict=True)) == dict(
+    assert dict(zip(model.training["formula"], model.training["target"], strict=True)) == dict(
         zip(learnt["formula"], learnt["band_gap"], strict=True)
     )
-    assert card["left_out"] == ["Si-Ge"]
-    assert scores(here)["combined"]["all"]["n"] == len(table) - len(learnt)
+    assert model.card["left_out"] == ["Si-Ge"]
+    assert model.card["scores"]["all"]["n"] == len(table) - len(learnt)
 
 
 @needs_shared
 def test_measured_gaps_are_learnt_without_the_alloy(tmp_path: Path) -> None:
     where = ["--source", "file", "--input", SHARED / "expt-gap.csv", "--output", tmp_path / "measured.json.gz"]
     what = ["--target", "band_gap_experiment", "--leave-out", "Si-Ge"]
-    result = run_script("query.py", *where, *what, cwd=tmp_path)
+    result = run_here(query.main, *where, *what, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    table = storage.read(tmp_path / "measured.json.gz")
+    table = storage.read(tmp_path / "measured.json.gz", structures=False)
     listed = list(pd.read_csv(SHARED / "expt-gap.csv", keep_default_na=False)["formula"])
     others = [one for one in listed if not {"Si", "Ge"} <= {str(element) for element in Composition(one)}]
     assert len(others) == 4604 - 23
     assert len(table) == len(set(composition_keys(others)))
     assert not any({"Si", "Ge"} <= {str(element) for element in Composition(one)} for one in table["formula"])
     rows = evaluation.Rows.of(table, account.read_meta(tmp_path / "measured.json.gz")["target"], tmp_path)
-    assert not set(rows.formula[rows.test]) & set(rows.formula[rows.train])
-    folds = evaluation.cross_validate(rows, 5, seed=0, jobs=2)["non-metals"]
-    assert folds["mae"] < 0.41  # eV, of their mean 1.09; one split alone scatters by 0.03
+    assert not set(rows.hashes[rows.test]) & set(rows.hashes[rows.train])
+    X, y, hashes = rows.X[~rows.metal], rows.y[~rows.metal], rows.hashes[~rows.metal]
+    out, found = gap_model.out_of_fold(X, y, hashes, lambda: forest.new(0, 2).set_params(n_estimators=30))
+    assert len(out) == len(y)
+    assert np.abs(found.median - y[out]).mean() < 0.4  # eV, of their mean 1.09
 
 
 @needs_shared
-def test_real_gaps_are_learnt_as_well_as_by_a_plain_forest(tmp_path: Path) -> None:
+def test_real_gaps_are_learnt_better_than_by_a_plain_forest(tmp_path: Path) -> None:
     table = storage.read(SHARED / "mp-2019.json.gz", structures=False)
-    lowest = table.loc[table.groupby("formula")["formation_energy_per_atom"].idxmin()]
-    gapped = lowest[lowest["band_gap"] > 0].reset_index(drop=True)
+    lowest = table.sort_values("formation_energy_per_atom").drop_duplicates("formula")
+    gapped = lowest[lowest["band_gap"] > 0].sample(4000, random_state=0).reset_index(drop=True)
     rows = evaluation.Rows.of(gapped, "band_gap", tmp_path)
-    model = forest.new(seed=1, jobs=2).fit(rows.X[rows.train], rows.y[rows.train])
-    assert evaluation.score(model, rows)["mae"] < 0.53  # eV; a forest of 100 plain trees: 0.527
+    model = forest.new(seed=1, jobs=2).set_params(n_estimators=30).fit(rows.X[rows.train], rows.y[rows.train])
+    found = Distribution(*model.distribution(rows.X[rows.test]))
+    assert np.abs(found.median - rows.y[rows.test]).mean() < 0.53  # eV; a forest of 100 plain trees on Magpie's: 0.61

@@ -87,6 +87,49 @@ def test_a_saved_forest_predicts_the_same(
     assert training["formula"].tolist() == ["Si", "Ge"]
 
 
+def at_thresholds(model: forest.UncertainForest, X: np.ndarray) -> np.ndarray:
+    """Rows whose features lie on thresholds of the trees, or next to them in single precision."""
+    trees = [estimator.tree_ for estimator in model.estimators_]
+    thresholds = np.concatenate([tree.threshold[tree.feature >= 0] for tree in trees]).astype(np.float32)
+    near = np.concatenate([thresholds, np.nextafter(thresholds, np.inf), np.nextafter(thresholds, -np.inf)])
+    return np.random.default_rng(1).choice(near, (2000, X.shape[1]))
+
+
+@pytest.mark.parametrize("decimals", [None, 3])
+def test_every_row_comes_to_the_same_leaf(
+    tmp_path: Path, data: tuple[np.ndarray, np.ndarray], fitted: forest.UncertainForest, decimals: int | None
+) -> None:
+    forest.save(fitted, tmp_path / "model", {"target": "band_gap"}, LABELS, {"formula": np.array(["Si"])}, decimals)
+    model, _, _ = forest.load(tmp_path / "model", LABELS)
+    rows = np.concatenate([data[0].astype(np.float32), at_thresholds(fitted, data[0])])
+    np.testing.assert_array_equal(model.apply(rows), fitted.apply(rows))
+    thresholds = np.load(tmp_path / "model" / "trees.npz")["threshold"]
+    assert thresholds.dtype == np.float32
+
+
+def test_leaves_that_are_rounded_change_by_half_a_millivolt_at_most(
+    tmp_path: Path, data: tuple[np.ndarray, np.ndarray], fitted: forest.UncertainForest
+) -> None:
+    sizes = {}
+    for decimals in (None, 3):
+        folder = tmp_path / str(decimals)
+        forest.save(fitted, folder, {"target": "band_gap"}, LABELS, {"formula": np.array(["Si"])}, decimals)
+        sizes[decimals] = (folder / "trees.npz").stat().st_size
+    assert sizes[3] < 0.8 * sizes[None]
+    model, _, training = forest.load(tmp_path / "3", LABELS)
+    assert set(training) == {"formula"}  # the gaps need not be told
+    (values, std), (expected, sigma) = model.distribution(data[0]), fitted.distribution(data[0])
+    assert 0 < np.abs(values - expected).max() < 5.1e-4
+    np.testing.assert_allclose(std, sigma, rtol=2e-3, atol=1e-3)
+
+
+def test_the_distribution_is_over_leaves(data: tuple[np.ndarray, np.ndarray], fitted: forest.UncertainForest) -> None:
+    values, std = fitted.distribution(data[0])
+    every = np.sort([tree.predict(data[0]) for tree in fitted.estimators_], axis=0).T
+    np.testing.assert_allclose(values, every, rtol=1e-6, atol=1e-6)
+    np.testing.assert_array_equal(std, fitted.predict(data[0], return_std=True)[1])
+
+
 def test_a_forest_of_other_columns_is_refused(saved: Path) -> None:
     with pytest.raises(InputError, match="other columns"):
         forest.load(saved, LABELS[::-1])

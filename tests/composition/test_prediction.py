@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import gap_models
@@ -149,8 +150,8 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
 
 
 def test_the_model_that_comes_with_the_project_is_asked_by_default(models: Path, tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "models").symlink_to(models)  # one's own, which is not asked unless it is named
+    own = shutil.copytree(models, tmp_path / "data" / "models")  # which are not asked unless they are named
+    shutil.copytree(own / measured.TEACHER, own / "composition-combined")
     formulas = ["Si", "(GaAs)3", "Cl2Na2", "MgO", "Cu", "Al", "Si49Ge51"]
     result = ask(None, *formulas, "--csv", "gaps.csv", cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
