@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from scipy.stats import trim_mean
 
 from bandgaps.composition import intervals
 from bandgaps.composition.intervals import SHARES, Distribution, Intervals
@@ -94,6 +95,12 @@ def test_only_a_gap_is_bounded_by_zero() -> None:
 def test_quantiles_are_numpys(values: np.ndarray, level: float) -> None:
     expected = np.quantile(values.astype(np.float64), level, axis=1)
     np.testing.assert_allclose(distribution(values).quantile(level), expected, rtol=1e-6, atol=1e-6)
+
+
+@given(VALUES)
+def test_the_interquartile_mean_leaves_out_a_quarter_of_the_trees_on_either_side(values: np.ndarray) -> None:
+    expected = trim_mean(values.astype(np.float64), 0.25, axis=1)
+    np.testing.assert_allclose(distribution(values).interquartile_mean, expected, rtol=0, atol=1e-6)
 
 
 def test_median_and_mean_and_votes() -> None:
