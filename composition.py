@@ -31,20 +31,93 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     check(options)
     from bandgaps import processors
-    from bandgaps.composition import cluster
+    from bandgaps.composition import cluster, evaluation, figures, measured, models, prediction
+    from bandgaps.files import write_json
+    from bandgaps.metrics import format_table
+    from bandgaps.table import account, columns
 
-    options.jobs = processors.cores() if options.jobs == -1 else options.jobs
+    jobs = processors.cores() if options.jobs == -1 else options.jobs
+    origin = str(options.models or "comes with the project")
     with ExitStack() as stack:
         with types.naming("--dask"):
             stack.enter_context(cluster.cluster(options.dask))
         if options.predict:
-            predict(options)
-        elif options.evaluate:
-            evaluate(options)
-        elif options.fidelity == "experiment":
-            train_on_measured_gaps(options)
-        else:
-            train(options)
+            wrong = 0
+            for number, (name, model) in enumerate(models.to_ask(options.models).items()):
+                if options.csv and number:
+                    break
+                print(f"{name} ({model.card['target']}; {origin})", flush=True)
+                with prediction.to_csv(options.csv) if options.csv else prediction.to_screen() as takes:
+                    wrong = prediction.predict(model, options.predict, takes, tell=not number)
+            if wrong:
+                raise InputError(f"{wrong} of the formulas could not be read; all others were answered")
+            return
+
+        every, path = options.fidelity == "experiment", options.evaluate or options.data
+        try:
+            table, target = models.read(path, options.target, polymorphs=every and not options.evaluate)
+        except columns.MissingNumbersError as error:
+            raise InputError(f"{error} with query.py --drop-missing") from None
+        if options.evaluate:
+            asked = models.to_score(options.models, target)
+            results = models.evaluate(asked, evaluation.Rows.to_score(table, target, path))
+            for name, scores in results.items():
+                print(f"{name} ({origin}): {scores['unseen']['all']['n']} of {len(table)} formulas taught it nothing")
+            print(f"\nNon-metals of {path.name} ({target})\n{format_table(results)}")
+            write_json(results, metrics := options.metrics / f"composition-{account.stem(path)}.json")
+            print(f"wrote {metrics}")
+            return
+
+        if options.fidelity == "experiment":
+            with types.naming("--leave-out"):
+                left_out = measured.systems(options.leave_out)
+            with types.naming("--measured"):
+                gaps = measured.from_lists(options.measured, left_out)
+            with types.naming("--data"):
+                calculated = measured.from_table(table, target, left_out)
+            print(f"{len(calculated.y):,} calculated gaps for the teacher, {len(gaps.y):,} measured ones", flush=True)
+            model, out = measured.fit(calculated, gaps, options.seed, jobs)
+            results, folder = measured.scores(model, out), options.models or OWN_MEASURED
+            measured.save(model, folder, path, options.measured, left_out, results)
+            figures.measured_gaps(options.figures, out.unknown.found, model.intervals, out.unknown.y)
+            print(
+                f"five folds over compositions (calculated: the teacher knew them, else not)\n{measured.told(results)}"
+            )
+            write_json(results, metrics := options.metrics / "composition-experiment.json")
+            print(f"wrote {folder}/composition-*, {metrics}, {options.figures}/composition-experiment-*.pdf")
+            print(f"next: python composition.py --models {folder} --predict FORMULA")
+            return
+
+        rows, folder = evaluation.Rows.of(table, target, path), options.models or OWN
+        if options.cv:
+            with types.naming("--cv"):
+                evaluation.check_folds(rows, options.cv, tuned=bool(options.tune))
+        if options.tune:
+            with types.naming("--tune"):
+                evaluation.check_tuning(rows)
+        metals, tests = int(rows.metal.sum()), int(rows.test.sum())
+        print(f"{len(table):,} materials, {metals:,} of them metals; {tests:,} are for testing")
+        settings = evaluation.tune(rows, options.tune, options.seed, jobs) if options.tune else {}
+        if settings:
+            print("tuned: " + ", ".join(f"{name} = {value}" for name, value in settings.items()))
+        results = {}
+        for name in evaluation.MODELS:
+            model = models.fit(rows, name, options.seed, jobs, settings, target)
+            results[name] = evaluation.score(model, rows)
+            models.save(model, folder, path, results[name])
+            models.draw(model, rows, name, options.figures)
+        if options.baselines:
+            results |= evaluation.baselines(rows)
+        print(f"\nNon-metals of the test rows ({target})\n{format_table(results)}")
+        everything = results["combined"]["all"]
+        print(f"combined on all {everything['n']} test rows: MAE {everything['mae']:.4f} eV")
+        if options.cv:
+            found = evaluation.cross_validate(rows, options.cv, options.seed, jobs, options.tune or 0)
+            results["cross-validation"] = found
+            print(folds(found))
+        write_json(results, metrics := options.metrics / "composition.json")
+        print(f"wrote {folder}/composition-*, {metrics}, {options.figures}/composition-*.pdf")
+        print("next: python explore_composition.py")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -104,125 +177,6 @@ def check(options: argparse.Namespace) -> None:
         raise InputError("--cv, --tune and --baselines go with --fidelity pbe; leave them out")
     if options.fidelity == "experiment" and not (options.measured or options.predict or options.evaluate):
         raise InputError("--fidelity experiment: needs --measured FILE, a CSV of formulas and measured gaps (eV)")
-
-
-def predict(options: argparse.Namespace) -> None:
-    """Print or write what models say of formulas; those that cannot be read cost a line each."""
-    from bandgaps.composition import models, prediction
-
-    asked = models.to_ask(options.models)
-    if options.csv:
-        asked = dict([*asked.items()][:1])
-    wrong = 0
-    for name, model in asked.items():
-        print(f"{name} ({model.card['target']}), {options.models or 'comes with the project'}", flush=True)
-        write = prediction.to_csv(options.csv) if options.csv else prediction.to_screen()
-        with write as rows:
-            wrong = prediction.predict(model, options.predict, rows)
-    if wrong:
-        raise InputError(f"{wrong} of the formulas could not be read; all others were answered")
-
-
-def evaluate(options: argparse.Namespace) -> None:
-    """Score models on all rows of a table."""
-    from bandgaps.composition import evaluation, models
-    from bandgaps.files import write_json
-    from bandgaps.metrics import format_table
-    from bandgaps.table.account import stem
-
-    table, target = read(options, options.evaluate)
-    asked = models.to_score(options.models, target)
-    results = models.evaluate(asked, evaluation.Rows.to_score(table, target, options.evaluate))
-    for name, scores in results.items():
-        where = options.models or "comes with the project"
-        print(f"{name} ({where}): {scores['unseen']['all']['n']} of {len(table)} formulas were not in its training")
-    print(f"\nNon-metals of {options.evaluate.name} ({target})\n{format_table(results)}")
-    metrics = options.metrics / f"composition-{stem(options.evaluate)}.json"
-    write_json(results, metrics)
-    print(f"wrote {metrics}")
-
-
-def train(options: argparse.Namespace) -> None:
-    """Train, score and draw the two forests of the table."""
-    from bandgaps.composition import evaluation, models
-    from bandgaps.files import write_json
-    from bandgaps.metrics import format_table
-
-    table, target = read(options, options.data)
-    rows = evaluation.Rows.of(table, target, options.data)
-    if options.cv:
-        with types.naming("--cv"):
-            evaluation.check_folds(rows, options.cv, tuned=bool(options.tune))
-    if options.tune:
-        with types.naming("--tune"):
-            evaluation.check_tuning(rows)
-    metals, tests = int(rows.metal.sum()), int(rows.test.sum())
-    print(f"{len(table):,} materials, {metals:,} of them metals; {tests:,} are for testing")
-    settings = evaluation.tune(rows, options.tune, options.seed, options.jobs) if options.tune else {}
-    if settings:
-        print("tuned: " + ", ".join(f"{name} = {value}" for name, value in settings.items()))
-    folder, results = options.models or OWN, {}
-    for name in evaluation.MODELS:
-        model = models.fit(rows, name, options.seed, options.jobs, settings, target)
-        results[name] = evaluation.score(model, rows)
-        models.save(model, folder, options.data, results[name])
-        models.draw(model, rows, name, options.figures)
-    if options.baselines:
-        results |= evaluation.baselines(rows)
-    print(f"\nNon-metals of the test rows ({target})\n{format_table(results)}")
-    everything = results["combined"]["all"]
-    print(f"combined on all {everything['n']} test rows: MAE {everything['mae']:.4f} eV")
-    if options.cv:
-        results["cross-validation"] = evaluation.cross_validate(
-            rows, options.cv, options.seed, options.jobs, options.tune or 0
-        )
-        print(folds(results["cross-validation"]))
-    metrics = options.metrics / "composition.json"
-    write_json(results, metrics)
-    print(f"wrote {folder}/composition-*, {metrics}, {options.figures}/composition-*.pdf")
-    print("next: python explore_composition.py")
-
-
-def train_on_measured_gaps(options: argparse.Namespace) -> None:
-    """Train a forest of measured gaps, and the forest of the table's gaps that is its teacher."""
-    from bandgaps import formulas
-    from bandgaps.composition import figures, measured
-    from bandgaps.files import write_json
-
-    with types.naming("--leave-out"):
-        try:
-            left_out = formulas.left_out(options.leave_out)
-        except ValueError as error:
-            raise InputError(str(error)) from None
-    table, target = read(options, options.data, polymorphs=True)
-    with types.naming("--measured"):
-        gaps = measured.from_lists(options.measured, left_out)
-    with types.naming("--data"):
-        calculated = measured.from_table(table, target, left_out)
-    print(f"{len(calculated.y):,} calculated gaps for the teacher, {len(gaps.y):,} measured ones", flush=True)
-    model, out = measured.fit(calculated, gaps, options.seed, options.jobs)
-    scores = measured.scores(model, out)
-    folder = options.models or OWN_MEASURED
-    measured.save(model, folder, options.data, options.measured, left_out, scores)
-    figures.measured_gaps(options.figures, out.unknown.found, model.intervals, out.unknown.y)
-    print(f"five folds over compositions (calculated: the teacher knew them, else not):\n{measured.told(scores)}")
-    metrics = options.metrics / "composition-experiment.json"
-    write_json(scores, metrics)
-    print(
-        f"wrote {folder}/{measured.TEACHER}, {folder}/{measured.PUPIL}, {metrics}, {options.figures}/composition-*.pdf"
-    )
-    print(f"next: python composition.py --models {folder} --predict FORMULA")
-
-
-def read(options: argparse.Namespace, path: Path, polymorphs: bool = False) -> tuple[Any, str]:
-    """The table, one row a composition or all of them, and its target."""
-    from bandgaps.composition import models
-    from bandgaps.table import columns
-
-    try:
-        return models.read(path, options.target, polymorphs)
-    except columns.MissingNumbersError as error:
-        raise InputError(f"{error} with query.py --drop-missing") from None
 
 
 def folds(scores: dict[str, Any]) -> str:

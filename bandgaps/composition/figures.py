@@ -91,12 +91,12 @@ def reliability(path: Path, probability: np.ndarray, metal: np.ndarray) -> None:
         {
             "probability": [probability[bins == number].mean() for number in filled],
             "share_metals": [metal[bins == number].mean() for number in filled],
-            "compositions": [int((bins == number).sum()) for number in filled],
+            "gaps": [int((bins == number).sum()) for number in filled],
         }
     )
     with figure(path, SQUARE, table) as axes:
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, label="as it should be")
-        axes.plot(table["probability"], table["share_metals"], "o-", color=BLUE, label="compositions in ten bins")
+        axes.plot(table["probability"], table["share_metals"], "o-", color=BLUE, label="gaps in ten bins of it")
         axes.set(xlabel="predicted probability of a metal", ylabel="share of metals")
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
         axes.set_title("Is the probability of a metal right?")

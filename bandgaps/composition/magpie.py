@@ -69,6 +69,19 @@ def statistics(numbers: np.ndarray, amounts: np.ndarray) -> np.ndarray:
     return result.reshape(len(result), len(LABELS))
 
 
+def plain(formulas: Sequence[str]) -> np.ndarray:
+    """Formulas without brackets, `Ba(NO3)2` as `Ba1N2O6`, text, shape (formulas,).
+
+    Raises:
+        InputError: as `features`.
+    """
+    result = np.empty(len(formulas), dtype=object)
+    for rows, numbers, amounts in in_chunks(formulas):
+        for row, atoms, counts in zip(rows, numbers.T.tolist(), amounts.T.tolist(), strict=True):
+            result[row] = "".join(f"{SYMBOLS[atom - 1]}{count:.12g}" for atom, count in zip(atoms, counts, strict=True))
+    return result.astype(str)
+
+
 def elements_and_amounts(
     formulas: Sequence[str], first_row: int = 0
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -38,13 +38,14 @@ class Asked:
 Rows = Callable[[pd.DataFrame], None]
 
 
-def predict(model: GapModel, items: Sequence[str], rows: Rows) -> int:
+def predict(model: GapModel, items: Sequence[str], rows: Rows, tell: bool = True) -> int:
     """Hand the predictions for all formulas to `rows`, a chunk at a time, and print what cannot be read.
 
     Args:
         model: of compositions.
         items: as for `asked`.
         rows: takes the table of `GapModel.predict`.
+        tell: whether to print what cannot be read.
 
     Returns:
         How many formulas could not be read.
@@ -57,7 +58,7 @@ def predict(model: GapModel, items: Sequence[str], rows: Rows) -> int:
         table, errors = answered(model, chunk)
         if table is not None:
             rows(table)
-        for error in errors:
+        for error in errors if tell else ():
             print(f"error: {error}", file=sys.stderr)
         wrong, done = wrong + len(errors), done + len(chunk)
         if len(chunk) == CHUNK:

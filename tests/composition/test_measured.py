@@ -177,8 +177,8 @@ def test_its_figures_show_the_numbers(trained: Path) -> None:
     assert coverage["non_metals"].tolist() == pytest.approx(expected, abs=1e-4)
     assert expected == pytest.approx([0.68, 0.95], abs=0.1)
     reliability = tables["reliability"]
-    assert reliability["compositions"].sum() == rows
-    metals = (reliability["compositions"] * reliability["share_metals"]).sum()
+    assert reliability["gaps"].sum() == rows
+    metals = (reliability["gaps"] * reliability["share_metals"]).sum()
     assert metals == pytest.approx((parity["band_gap"] == 0).sum())
     assert tables["roc"].iloc[[0, -1]].to_numpy().tolist() == [[0, 0], [1, 1]]
 
