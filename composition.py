@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for number, (name, model) in enumerate(models.to_ask(options.models).items()):
                 if options.csv and number:
                     break
-                print(f"{name} ({model.card['target']}; {origin})", flush=True)
+                print(f"{name} ({model.card['target']}), {origin}", flush=True)
                 with prediction.to_csv(options.csv) if options.csv else prediction.to_screen() as takes:
                     wrong = prediction.predict(model, options.predict, takes, tell=not number)
             if wrong:
@@ -62,7 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             asked = models.to_score(options.models, target)
             results = models.evaluate(asked, evaluation.Rows.to_score(table, target, path))
             for name, scores in results.items():
-                print(f"{name} ({origin}): {scores['unseen']['all']['n']} of {len(table)} formulas taught it nothing")
+                print(
+                    f"{name} ({origin}): {scores['unseen']['all']['n']} of {len(table)} formulas were not in its training"
+                )
             print(f"\nNon-metals of {path.name} ({target})\n{format_table(results)}")
             write_json(results, metrics := options.metrics / f"composition-{account.stem(path)}.json")
             print(f"wrote {metrics}")

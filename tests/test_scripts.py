@@ -72,7 +72,8 @@ def test_rows_without_target_are_bad_input(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("arguments", [["explore_composition.py"], ["composition.py", "--predict", "Si"]])
 def test_without_a_trained_forest_the_way_to_one_is_named(tmp_path: Path, arguments: list[str]) -> None:
-    assert_failed(in_here(tmp_path, *arguments), 2, "composition-", "no model there", "train one first")
+    result = in_here(tmp_path, *arguments, "--models", "own")
+    assert_failed(result, 2, "own/composition-", "no model there", "train one first")
 
 
 @pytest.mark.parametrize("name", ["explore_composition.py", "explore_structure.py"])
