@@ -73,7 +73,7 @@ def test_scores_are_of_kinds_apart() -> None:
     assert all(0.6 < found[name]["roc_auc"] <= 1 for name in ("all", "calculated"))
     assert 0.5 < found["non-metals"]["within_68"] < 0.9 and found["non-metals"]["within_95"] > 0.85
     lines = measured.told(found).splitlines()
-    assert lines[0] == f"non-metals: MAE {found['non-metals']['mae']:.3f} eV, {found['non-metals']['n']} compositions"
+    assert lines[0] == f"non-metals: MAE {found['non-metals']['mae']:.3f} eV, {found['non-metals']['n']} measured gaps"
     assert lines[2].endswith(f"area under the ROC curve (metal or not) {found['all']['roc_auc']:.3f}")
 
 
@@ -146,7 +146,7 @@ def test_the_model_of_a_list_is_written_with_what_it_was_trained_on(trained: Pat
     assert model.teacher.card["trained_on"]["table"] == "sample.json.gz"
     assert model.card["scores"]["all"] == scores["all"] and scores["all"]["n"] == len(model.training["formula"])
     told = (trained / "output.txt").read_text()
-    assert f"all: MAE {scores['all']['mae']:.3f} eV, {scores['all']['n']} compositions" in told
+    assert f"all: MAE {scores['all']['mae']:.3f} eV, {scores['all']['n']} measured gaps" in told
     assert f"wrote {OWN}/composition-pbe, {OWN}/composition-experiment" in told
 
 
@@ -155,7 +155,7 @@ def test_its_figures_show_the_numbers(trained: Path) -> None:
     rows = scores["all"]["n"]  # with teachers that did not know them
     tables = {}
     for name, text in (
-        ("parity", f"{rows} compositions"),
+        ("parity", f"{rows} measured gaps"),
         ("coverage", "share of measured gaps in it"),
         ("reliability", "predicted probability of a metal"),
         ("roc", "area 0."),
