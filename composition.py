@@ -62,9 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             asked = models.to_score(options.models, target)
             results = models.evaluate(asked, evaluation.Rows.to_score(table, target, path))
             for name, scores in results.items():
-                print(
-                    f"{name} ({origin}): {scores['unseen']['all']['n']} of {len(table)} formulas were not in its training"
-                )
+                unseen = scores["unseen"]["all"]["n"]
+                print(f"{name} ({origin}): {unseen} of {len(table)} formulas were not in its training")
             print(f"\nNon-metals of {path.name} ({target})\n{format_table(results)}")
             write_json(results, metrics := options.metrics / f"composition-{account.stem(path)}.json")
             print(f"wrote {metrics}")
@@ -86,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 f"five folds over compositions (calculated: the teacher knew them, else not)\n{measured.told(results)}"
             )
             write_json(results, metrics := options.metrics / "composition-experiment.json")
-            print(f"wrote {folder}/composition-*, {metrics}, {options.figures}/composition-experiment-*.pdf")
+            print(f"wrote {folder}/{measured.TEACHER}, {folder}/{measured.PUPIL}, {metrics}, {options.figures}")
             print(f"next: python composition.py --models {folder} --predict FORMULA")
             return
 

@@ -52,7 +52,7 @@ def parity_with_intervals(path: Path, found: Distribution, intervals: Intervals,
         axes.plot([0, limit], [0, limit], color=GREY, linewidth=1, label="expected = measured")
         axes.vlines(actual, low, high, color=BLUE, linewidth=0.5, alpha=0.15, label="interval of 68 %")
         axes.scatter(
-            actual, found.median, s=4, color=BLUE, alpha=0.5, linewidths=0, label=f"{len(actual)} compositions"
+            actual, found.median, s=4, color=BLUE, alpha=0.5, linewidths=0, label=f"{len(actual)} measured gaps"
         )
         axes.set(xlim=(-0.02 * limit, limit), ylim=(-0.02 * limit, limit), aspect="equal")
         axes.set(xlabel="measured band gap (eV)", ylabel="expected band gap (eV)")
