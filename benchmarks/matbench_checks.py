@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -95,7 +94,7 @@ def textbook(tasks: Tasks) -> list[dict[str, Any]]:
     for row, (formula, gap) in enumerate(known.items()):
         kept = taught.hashes != asked.hashes[row]
         among = kept[left_out]
-        of_others = replace(found, values=found.values[among], std=found.std[among])  # noqa: PD011
+        of_others = found.of(among)
         intervals = gap_model.fitted_intervals(left_out[among], of_others, taught.y, EXPERIMENT)
         model = GapModel(_new(tasks.jobs).fit(taught.X[kept], taught.y[kept]), intervals, {}, {})
         said = {name: _told(model, asked_of[row : row + 1]) for name, asked_of in columns.items()}
