@@ -34,11 +34,7 @@ TEXTBOOK = {  # measured gap, eV (Madelung, Semiconductors: Data Handbook, 2004)
 
 
 def alloys(tasks: Tasks) -> dict[str, Any]:
-    """Errors (eV) of mean and median on alloys, with teacher answers, all materials of the same elements left out.
-
-    Returns:
-        Rows, both mean absolute errors, and how much nearer the median is, with the paired standard error.
-    """
+    """Errors of mean and median on alloys, and on those with a gap; all materials of the same elements are left out."""
     gaps = tasks.expt
     X = with_answers(gaps.X, tasks.guessed)
     taught = Lessons.of(gaps, tasks.guessed, tasks.told, tasks.mp)
@@ -53,10 +49,15 @@ def alloys(tasks: Tasks) -> dict[str, Any]:
             found = Distribution(*grown.distribution(X[asked]))
             predicted[:, asked] = found.mean, found.median
     judged = np.isfinite(predicted[0])
-    of_mean, of_median = np.abs(predicted[:, judged] - gaps.y[judged])
+    parts = {"all": judged, "non-metals": judged & (gaps.y > 0)}
+    return {name: compared(*np.abs(predicted[:, part] - gaps.y[part])) for name, part in parts.items()}
+
+
+def compared(of_mean: np.ndarray, of_median: np.ndarray) -> dict[str, float]:
+    """Mean absolute errors (eV), how much nearer the median is, and the paired standard error of that."""
     difference = of_mean - of_median
     return {
-        "n": int(judged.sum()),
+        "n": len(difference),
         "mean": float(of_mean.mean()),
         "median": float(of_median.mean()),
         "median_nearer_by": float(difference.mean()),
@@ -71,15 +72,15 @@ def groups_of_elements(formulas: Sequence[str]) -> np.ndarray:
     return np.random.default_rng(SEED).permutation(numbers.max() + 1)[numbers] % GROUPS
 
 
-def textbook(tasks: Tasks) -> list[dict[str, Any]]:
+def textbook(tasks: Tasks) -> dict[str, Any]:
     """What a forest says of each semiconductor that was grown without it.
 
     The teacher's answers in training are those of teachers that did not know them. Asked is once the teacher that knows
     the compound's PBE gap, as the bundled model's, and once one that knows none of these compounds.
 
     Returns:
-        For each compound the measured gap (eV), and under `known` and `unknown` the median, the ends of the 68 %
-        interval (eV) and the probability of a metal.
+        `compounds`: of each the measured gap (eV), and under `known` and `unknown` the median, the ends of the 68 %
+        interval (eV) and the probability of a metal. Beside them what `over_all` says of both.
     """
     known = measured_gaps()
     taught = Lessons.of(tasks.expt, tasks.guessed, tasks.told, tasks.mp)
@@ -100,7 +101,14 @@ def textbook(tasks: Tasks) -> list[dict[str, Any]]:
         said = {name: _told(model, asked_of[row : row + 1]) for name, asked_of in columns.items()}
         result.append({"formula": formula, "measured": gap, "in_list": bool(not kept.all()), **said})
         print(result[-1], flush=True)
-    return result
+    return {"compounds": result, **{name: over_all(result, name) for name in columns}}
+
+
+def over_all(rows: list[dict[str, Any]], name: str) -> dict[str, float]:
+    """Mean absolute error and bias (eV), and how many measured gaps lie within the 68 % interval."""
+    error = np.array([row[name]["band_gap"] - row["measured"] for row in rows])
+    held = [row[name]["low"] <= row["measured"] <= row[name]["high"] for row in rows]
+    return {"n": len(rows), "mae": float(np.abs(error).mean()), "bias": float(error.mean()), "within_68": sum(held)}
 
 
 def measured_gaps() -> dict[str, float]:

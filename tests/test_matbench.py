@@ -106,8 +106,9 @@ def test_both_tasks_from_end_to_end_and_a_second_run_computes_nothing(
     assert {"within_68", "within_95"} <= set(found[EXPT]["fold_only"]["mean"]["non-metals"])
     assert found[EXPT]["fold_only"]["mean"]["all"]["roc_auc"] > 0.8
     assert found[MP]["ours"]["mean"]["new compositions"]["n"] < found[MP]["ours"]["mean"]["all"]["n"]
-    assert found["alloys"]["n"] == 4
-    assert [row["formula"] for row in found["textbook"]] == ["ZnO", "PbS"]
+    assert found["alloys"]["all"]["n"] == found["alloys"]["non-metals"]["n"] == 4
+    assert [row["formula"] for row in found["textbook"]["compounds"]] == ["ZnO", "PbS"]
+    assert found["textbook"]["known"]["n"] == 2
     printed = capsys.readouterr().out
     assert "| **our trees, our features, median** |" in printed
     assert "| CrabNet, leaderboard of January 2024 | 0.346 |" in printed
@@ -191,6 +192,14 @@ def test_the_recipe_is_that_of_the_bundled_model(tasks: Tasks) -> None:
     assert ours.intervals == bundled.intervals
 
 
+def test_the_median_is_nearer_where_it_errs_less() -> None:
+    found = matbench_checks.compared(np.array([0.2, 0.4, 0.6]), np.array([0.1, 0.4, 0.4]))
+    assert found["n"] == 3
+    assert (found["mean"], found["median"]) == (pytest.approx(0.4), pytest.approx(0.3))
+    assert found["median_nearer_by"] == pytest.approx(0.1)
+    assert found["standard_error"] == pytest.approx(0.1 / np.sqrt(3))
+
+
 def test_materials_of_the_same_elements_are_in_one_group() -> None:
     groups = matbench_checks.groups_of_elements(["GaAs", "Ga0.5As0.5", "AsGa", "Ga2O3", "In0.2Ga0.8As", "In0.3Ga0.7As"])
     assert groups[0] == groups[1] == groups[2]
@@ -201,6 +210,13 @@ def test_materials_of_the_same_elements_are_in_one_group() -> None:
 def test_fractional_compositions_are_told_from_whole_ones() -> None:
     found = [bool(matbench_checks.FRACTIONAL.search(formula)) for formula in ("Ag0.5Ge1", "Ge.5Si.5", "Ge2Si", "Ge1.0")]
     assert found == [True, True, False, False]
+
+
+def test_intervals_of_the_textbook_are_counted() -> None:
+    said = {"band_gap": 1.0, "low": 0.5, "high": 1.5, "metal_probability": 0.1}
+    rows = [{"measured": gap, "known": said} for gap in (0.5, 1.4, 2.0)]
+    found = matbench_checks.over_all(rows, "known")
+    assert found == {"n": 3, "mae": pytest.approx(1.9 / 3), "bias": pytest.approx(-0.9 / 3), "within_68": 2}
 
 
 def test_the_textbook_has_twenty_semiconductors_with_measured_gaps() -> None:
