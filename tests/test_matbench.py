@@ -192,12 +192,13 @@ def test_the_recipe_is_that_of_the_bundled_model(tasks: Tasks) -> None:
     assert ours.intervals == bundled.intervals
 
 
-def test_the_median_is_nearer_where_it_errs_less() -> None:
-    found = matbench_checks.compared(np.array([0.2, 0.4, 0.6]), np.array([0.1, 0.4, 0.4]))
+def test_what_errs_less_is_nearer() -> None:
+    found = matbench_checks.compared(np.array([[0.2, 0.4, 0.6], [0.1, 0.4, 0.4], [0.2, 0.4, 0.9]]))
     assert found["n"] == 3
-    assert (found["mean"], found["median"]) == (pytest.approx(0.4), pytest.approx(0.3))
-    assert found["median_nearer_by"] == pytest.approx(0.1)
-    assert found["standard_error"] == pytest.approx(0.1 / np.sqrt(3))
+    assert found["mean"] == {"mae": pytest.approx(0.4), "nearer": 0, "standard_error": 0}
+    assert found["median"]["nearer"] == pytest.approx(0.1)
+    assert found["median"]["standard_error"] == pytest.approx(0.1 / np.sqrt(3))
+    assert found["interquartile mean"]["nearer"] == pytest.approx(-0.1)
 
 
 def test_materials_of_the_same_elements_are_in_one_group() -> None:
