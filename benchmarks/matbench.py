@@ -36,7 +36,7 @@ from benchmarks.matbench_leaderboard import DATE, markdown, table
 
 OUTPUT = data.ROOT / "data" / "metrics" / "matbench.json"
 PARTS = (EXPT, "alloys", "textbook", MP)
-TREES = 100  # of mp_gap's forests
+TREES = 50  # of mp_gap's forests
 ORIENTATION_TREES = 500
 MAGPIE = slice(0, len(magpie.LABELS))
 NOTHING = "nothing"
