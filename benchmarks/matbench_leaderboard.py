@@ -15,7 +15,7 @@ LEADERBOARD = {
         ("CrabNet, tuned (Ax/SAASBO)", 0.3310, TEXTS),
         ("MODNet 0.1.12", 0.3327, ""),
         ("CrabNet", 0.3463, TEXTS),
-        ("RF-SCM/Magpie", 0.4461, ""),
+        ("RF-SCM/Magpie", 0.4461, "nothing"),
     ],
     MP: [
         ("coGN", 0.1559, CRYSTALS),
@@ -29,7 +29,11 @@ LEADERBOARD = {
 
 
 def table(results: dict[str, Any], part: str) -> list[dict[str, Any]]:
-    """Our variants that every fold has scored and the leaderboard's rows, the best first: what, MAE (eV), data beyond the fold, whether ours."""
+    """Our variants that every fold has scored and the leaderboard's rows, the best first.
+
+    Returns:
+        What, MAE (eV), data beyond the fold ("" where it is not known to us) and whether it is ours.
+    """
     own = [
         {"what": each["what"], "mae": each["mean"]["all"]["mae"], "beyond": each["beyond"], "ours": True}
         for each in results[part].values()
