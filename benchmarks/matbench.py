@@ -156,12 +156,14 @@ def variants(trees: int) -> dict[str, dict[str, Variant]]:
             "magpie_mean": Variant("our trees, Magpie, mean", NOTHING, on_magpie(lambda found: found.mean)),
             "magpie": Variant("our trees, Magpie, median", NOTHING, on_magpie(lambda found: found.median)),
             "fold_only": Variant(f"our trees, {ours}", NOTHING, with_intervals(fold_only)),
-            "never_calculated": Variant("the same with a teacher", of_others, with_intervals(never_calculated)),
-            "recipe": Variant("the same, as the bundled model", all_pbe, with_intervals(recipe)),
+            "never_calculated": Variant(
+                f"our trees, {ours}, with a teacher", of_others, with_intervals(never_calculated)
+            ),
+            "recipe": Variant(f"our trees, {ours}, as the bundled model", all_pbe, with_intervals(recipe)),
         },
         MP: {
-            "magpie": Variant("our trees, Magpie, median", NOTHING, on_pbe(MAGPIE, trees)),
-            "ours": Variant(f"our trees, {ours}", NOTHING, on_pbe(slice(None), trees)),
+            "magpie": Variant(f"{trees} of our trees, Magpie, median", NOTHING, on_pbe(MAGPIE, trees)),
+            "ours": Variant(f"{trees} of our trees, {ours}", NOTHING, on_pbe(slice(None), trees)),
         },
     }
 
@@ -257,16 +259,12 @@ def earlier(output: Path, settings: Scores) -> Scores:
 def complete(results: Scores, part: str, some: dict[str, Variant], tasks: Tasks, output: Path) -> None:
     """Score every variant of a task on every fold that is not among the results yet, and write each at once."""
     for name, variant in some.items():
-        found = results.setdefault(part, {}).setdefault(
-            name, {"what": variant.what, "beyond": variant.beyond, "folds": []}
-        )
-        for number, fold in enumerate(tasks.folds[part]):
-            if number < len(found["folds"]):
-                continue
+        found = results.setdefault(part, {}).setdefault(name, {"folds": []})
+        found.update(what=variant.what, beyond=variant.beyond)
+        for number, fold in [*enumerate(tasks.folds[part])][len(found["folds"]) :]:
             found["folds"].append(finite(variant.score(tasks, fold)))
-            found["mean"] = mean_of(found["folds"])
             maes = [each["all"]["mae"] for each in found["folds"]]
-            found["mae_std"] = float(np.std(maes))
+            found.update(mean=mean_of(found["folds"]), mae_std=float(np.std(maes)))
             print(f"{part}, {name}, fold {number}: MAE {maes[-1]:.4f} eV", flush=True)
             write_json(results, output)
 

@@ -112,6 +112,7 @@ def test_both_tasks_from_end_to_end_and_a_second_run_computes_nothing(
     printed = capsys.readouterr().out
     assert "| **our trees, our features, median** |" in printed
     assert "| CrabNet, leaderboard of January 2024 | 0.346 |" in printed
+    assert "| **5 of our trees, our features, median** |" in printed
     maes = [row["mae"] for row in found["leaderboard"]["tables"][EXPT]]
     assert maes == sorted(maes)
     assert "NaN" not in (tmp_path / "m.json").read_text()
