@@ -45,6 +45,7 @@ FILES = {
     "SiGe_structure_uncorrected": "data/metrics/multifidelity/SiGe-structure-uncorrected.json",
     "SiGe_structure_published": "data/metrics/published/SiGe-structure-Bandgap_MP_2018.json",
     "card": "data/models/megnet-multifidelity/model.json",
+    "matbench": "data/metrics/matbench.json",
     "benchmarks": "benchmarks/results.json",
 }
 """What templates call each JSON file. Gaps and errors in them are in eV."""

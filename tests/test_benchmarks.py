@@ -28,7 +28,7 @@ from bandgaps.files import read_json
 from bandgaps.structure import model_files, neighbors, training_set
 from bandgaps.table import records, storage
 from benchmarks import __main__ as command
-from benchmarks import data, disorder, measure, orderings, peer, scale, tables
+from benchmarks import data, disorder, matbench, measure, orderings, peer, scale, tables
 from benchmarks import megnet as epochs
 from benchmarks.graphs import equal as equal_graphs
 from benchmarks.measure import Entry
@@ -238,7 +238,7 @@ def test_what_cannot_be_measured_is_named(
     assert not Path("results.json").exists()
 
 
-@pytest.mark.parametrize("module", [command, scale, disorder])
+@pytest.mark.parametrize("module", [command, scale, disorder, matbench])
 def test_help_says_how_to_call_it(module: ModuleType) -> None:
     text = module.parser().format_help()
     assert text.startswith("usage: python -m benchmarks")

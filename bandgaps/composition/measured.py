@@ -61,6 +61,12 @@ class Gaps:
         X, hashes = features.features_and_hashes(formulas)
         return cls(formulas, X, y, hashes)
 
+    def where(self, rows: np.ndarray) -> Gaps:
+        """Those of some rows, given by number or by a mask."""
+        numbers = np.arange(len(self.y))[rows]
+        formulas = [self.formulas[number] for number in numbers.tolist()]
+        return Gaps(formulas, self.X[numbers], self.y[numbers], self.hashes[numbers])
+
 
 @dataclass(frozen=True)
 class Lessons:
@@ -77,6 +83,26 @@ class Lessons:
     y: np.ndarray
     hashes: np.ndarray
     calculated: np.ndarray
+
+    @classmethod
+    def of(cls, measured: Gaps, guessed: np.ndarray, told: np.ndarray, calculated: Gaps) -> Lessons:
+        """All measured compositions with guesses, then those among the calculated ones with what is told of them.
+
+        Args:
+            measured: measured gaps.
+            guessed: answers of teachers that do not know the compositions, shape (rows, 4).
+            told: answers of the teacher, shape (rows, 4).
+            calculated: what the teacher was grown on.
+        """
+        known = np.isin(measured.hashes, calculated.hashes)
+        return cls(
+            gap_model.with_answers(
+                np.concatenate([measured.X, measured.X[known]]), np.concatenate([guessed, told[known]])
+            ),
+            np.concatenate([measured.y, measured.y[known]]),
+            np.concatenate([measured.hashes, measured.hashes[known]]),
+            np.arange(len(known) + known.sum()) >= len(known),
+        )
 
 
 @dataclass(frozen=True)
@@ -156,7 +182,7 @@ def fit(calculated: Gaps, measured: Gaps, seed: int, jobs: int) -> tuple[GapMode
     return pupil, out
 
 
-def fit_pupil(taught: Lessons, teacher: GapModel, seed: int, jobs: int) -> tuple[GapModel, OutOfFold]:
+def fit_pupil(taught: Lessons, teacher: GapModel | None, seed: int, jobs: int) -> tuple[GapModel, OutOfFold]:
     """The forest of measured gaps (arguments as of `fit`), and what such forests say of compositions left out."""
 
     def new() -> forest.UncertainForest:
@@ -185,22 +211,15 @@ def lessons(calculated: Gaps, measured: Gaps, teacher: GapModel, seed: int, jobs
         seed: of the forests.
         jobs: cores.
     """
-    known = teacher.in_training(measured.hashes) != gap_model.NOT
-    guessed = gap_model.with_answers(measured.X, answers_without(calculated, measured, seed, jobs))
-    told = gap_model.with_answers(measured.X[known], gap_model.answers(teacher.distribution(measured.X[known])))
-    return Lessons(
-        np.concatenate([guessed, told]),
-        np.concatenate([measured.y, measured.y[known]]),
-        np.concatenate([measured.hashes, measured.hashes[known]]),
-        np.arange(len(guessed) + len(told)) >= len(guessed),
-    )
+    told = gap_model.answers(teacher.distribution(measured.X))
+    return Lessons.of(measured, answers_without(calculated, measured, seed, jobs), told, calculated)
 
 
 def fit_teacher(calculated: Gaps, seed: int, jobs: int) -> GapModel:
     """The model of calculated gaps (arguments as of `fit`)."""
-    rows, found = gap_model.out_of_fold(calculated.X, calculated.y, calculated.hashes, lambda: _new_teacher(seed, jobs))
+    rows, found = gap_model.out_of_fold(calculated.X, calculated.y, calculated.hashes, lambda: new_teacher(seed, jobs))
     return GapModel(
-        _new_teacher(seed, jobs).fit(calculated.X, calculated.y),
+        new_teacher(seed, jobs).fit(calculated.X, calculated.y),
         gap_model.fitted_intervals(rows, found, calculated.y, "band_gap"),
         {"name": TEACHER, "target": "band_gap", "unit": "eV", "rows": len(calculated.y)},
         {"formula": np.unique(magpie.plain(calculated.formulas))},  # which are read a hundred times faster
@@ -215,12 +234,13 @@ def answers_without(calculated: Gaps, measured: Gaps, seed: int, jobs: int) -> n
         asked = half == number
         if asked.any():
             known = ~np.isin(calculated.hashes, measured.hashes[asked])
-            teacher = _new_teacher(seed, jobs).fit(calculated.X[known], calculated.y[known])
+            teacher = new_teacher(seed, jobs).fit(calculated.X[known], calculated.y[known])
             result[asked] = gap_model.answers(Distribution(*teacher.distribution(measured.X[asked])))
     return result
 
 
-def _new_teacher(seed: int, jobs: int) -> forest.UncertainForest:
+def new_teacher(seed: int, jobs: int) -> forest.UncertainForest:
+    """A teacher's forest, not fitted yet."""
     return forest.new(seed, jobs).set_params(**OF_TEACHER)
 
 
