@@ -190,13 +190,8 @@ def fit_pupil(taught: Lessons, teacher: GapModel | None, seed: int, jobs: int) -
 
     rows, found = gap_model.out_of_fold(taught.X, taught.y, taught.hashes, new)
     intervals = gap_model.fitted_intervals(rows, found, taught.y, EXPERIMENT)
-    card = {
-        "name": PUPIL,
-        "target": EXPERIMENT,
-        "unit": "eV",
-        "teacher": TEACHER,
-        "rows": len(np.unique(taught.hashes)),
-    }
+    compositions = len(np.unique(taught.hashes))
+    card = {"name": PUPIL, "target": EXPERIMENT, "unit": "eV", "teacher": TEACHER, "rows": compositions}
     pupil = GapModel(new().fit(taught.X, taught.y), intervals, card, {}, teacher)
     return pupil, OutOfFold(found, taught.y[rows], taught.calculated[rows])
 
