@@ -27,6 +27,12 @@ def features(formulas: Sequence[str], first_row: int = 0) -> np.ndarray:
     return features_and_hashes(formulas, first_row)[0]
 
 
+def has_together(X: np.ndarray, elements: Sequence[str]) -> np.ndarray:
+    """Which rows of `features` have all of these elements, and maybe others; shape (rows,)."""
+    columns = [LABELS.index(f"fraction of {element}") for element in elements]
+    return np.all(X[:, columns] > 0, axis=1)
+
+
 def composition_hashes(formulas: Sequence[str], first_row: int = 0) -> np.ndarray:
     """A number for each formula that is the same for all spellings of a composition, uint64, shape (formulas,).
 

@@ -102,15 +102,27 @@ def elements_and_amounts(
     known = np.array([_plain(part) for part in places], dtype=np.intp).reshape(-1, 2)
     sizes = np.array([len(each) for each in parts], dtype=np.intp)
     starts = np.cumsum(sizes) - sizes
+    others: list[int] = []
     for size in np.unique(sizes):
         rows = np.flatnonzero(sizes == size)
         numbers, amounts = known[place[starts[rows] + np.arange(size)[:, None]]].transpose(2, 0, 1)
         different = (np.diff(np.sort(numbers, axis=0), axis=0) > 0).all(axis=0)
         plain = different & (numbers > 0).all(axis=0) & (amounts > 0).all(axis=0)
         yield rows[plain], numbers[:, plain], amounts[:, plain]
-        for row in rows[~plain].tolist():
-            number, amount = _composition(formulas[row], first_row + row)
-            yield np.array([row]), np.array(number)[:, None], np.array(amount)[:, None]
+        others += rows[~plain].tolist()
+    yield from _by_size(others, [_composition(formulas[row], first_row + row) for row in others])
+
+
+def _by_size(
+    rows: list[int], compositions: list[tuple[tuple[int, ...], tuple[float, ...]]]
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Atomic numbers and amounts as `elements_and_amounts` yields them."""
+    sizes = np.array([len(numbers) for numbers, _ in compositions], dtype=np.intp)
+    for size in np.unique(sizes):
+        chosen = np.flatnonzero(sizes == size).tolist()
+        numbers = np.array([compositions[place][0] for place in chosen], dtype=np.intp).T
+        amounts = np.array([compositions[place][1] for place in chosen], dtype=float).T
+        yield np.array([rows[place] for place in chosen]), numbers, amounts
 
 
 def _plain(part: str) -> tuple[int, int]:

@@ -22,7 +22,7 @@ from bandgaps.composition.gap_model import GapModel
 from bandgaps.composition.intervals import Distribution
 from bandgaps.errors import InputError
 from bandgaps.files import sha256
-from bandgaps.formulas import has_together, left_out
+from bandgaps.formulas import left_out
 from bandgaps.levels import EXPERIMENT
 from bandgaps.model_folders import provenance
 from bandgaps.table import account, measured_gaps, sources
@@ -144,10 +144,12 @@ def from_table(table: pd.DataFrame, target: str, without: Sequence[str] = ()) ->
     Raises:
         InputError: fewer than 50 gaps are left.
     """
-    kept = [not any(has_together(formula, system) for system in without) for formula in table["formula"]]
-    if sum(kept) < FEWEST:
-        raise InputError(f"{sum(kept)} calculated gaps; a teacher needs at least {FEWEST}")
-    return Gaps.of(table["formula"][kept].tolist(), table[target][kept].to_numpy(dtype=float))
+    gaps = Gaps.of(table["formula"].tolist(), table[target].to_numpy(dtype=float))
+    kept = ~np.any([features.has_together(gaps.X, system.split("-")) for system in without], axis=0)
+    gaps = gaps.where(kept) if without else gaps
+    if len(gaps.y) < FEWEST:
+        raise InputError(f"{len(gaps.y)} calculated gaps; a teacher needs at least {FEWEST}")
+    return gaps
 
 
 def from_lists(paths: Sequence[Path], without: Sequence[str] = ()) -> Gaps:
