@@ -96,20 +96,31 @@ def score(model: Any, rows: Rows) -> dict[str, Any]:
         As `metrics.scores`. Of a `GapModel` also the shares of rows within one and two sigma and in the intervals of
         68 and 95 %; under `metals` the same of metals, and under `all` the area under the ROC curve, metal or not.
     """
-    gapped, metals = rows.test & ~rows.metal, rows.test & rows.metal
+    gapped = rows.test & ~rows.metal
     if not isinstance(model, GapModel):
         return {**_scored(model, rows, gapped), "all": _scored(model, rows, rows.test)}
     found, metal = distribution(model, rows.X[rows.test]), rows.metal[rows.test]
-    scores = {
+    everything = metrics.scores(rows.y[rows.test], found.median) | roc_auc(model, found, metal)
+    return {
         **scores_of(model, found, rows.y[rows.test], ~metal),
         "metals": scores_of(model, found, rows.y[rows.test], metal),
-        "all": metrics.scores(rows.y[rows.test], found.median),
+        "all": everything,
     }
-    if gapped.any() and metals.any():
-        from sklearn.metrics import roc_auc_score
 
-        scores["all"]["roc_auc"] = float(roc_auc_score(metal, model.intervals.metal_probability(found)))
-    return scores
+
+def roc_auc(model: GapModel, found: Distribution, metal: np.ndarray) -> metrics.Scores:
+    """The area under the ROC curve, metal or not, as `roc_auc`; empty where all rows are of one kind.
+
+    Args:
+        model: whose intervals make votes of trees a probability.
+        found: of each row.
+        metal: which rows are metals, shape (rows,).
+    """
+    if metal.all() or not metal.any():
+        return {}
+    from sklearn.metrics import roc_auc_score
+
+    return {"roc_auc": float(roc_auc_score(metal, model.intervals.metal_probability(found)))}
 
 
 def _scored(model: Any, rows: Rows, part: np.ndarray) -> metrics.Scores:

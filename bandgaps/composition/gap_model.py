@@ -45,9 +45,14 @@ class GapModel:
 
     def distribution(self, X: np.ndarray) -> Distribution:
         """What the trees say of rows of `features.features`, shape (rows, 258)."""
-        if self.teacher:
-            X = with_answers(X, answers(self.teacher.distribution(X)))
-        return Distribution(*self.forest.distribution(X))
+        return self._distributions(X)[0]
+
+    def _distributions(self, X: np.ndarray) -> tuple[Distribution, Distribution | None]:
+        """What the trees say, and before them the teacher's where there is one."""
+        calculated = self.teacher.distribution(X) if self.teacher else None
+        if calculated is not None:
+            X = with_answers(X, answers(calculated))
+        return Distribution(*self.forest.distribution(X)), calculated
 
     def predict(self, formulas: Sequence[str], first_row: int = 0) -> pd.DataFrame:
         """The gap of formulas with all that is known of its uncertainty.
@@ -65,8 +70,7 @@ class GapModel:
             InputError: as `features.features`.
         """
         X, hashes = features.features_and_hashes(formulas, first_row)
-        calculated = self.teacher.distribution(X) if self.teacher else None
-        found = self.distribution(X) if calculated is None else self._given(X, calculated)
+        found, calculated = self._distributions(X)
         table = pd.DataFrame({"formula": formulas, "band_gap": found.median, "band_gap_std": found.std})
         for share, (low, high) in zip(self.intervals.shares, self.intervals.bounds(found), strict=True):
             table[f"band_gap_low_{100 * share:.0f}"], table[f"band_gap_high_{100 * share:.0f}"] = low, high
@@ -74,9 +78,6 @@ class GapModel:
         if calculated is not None:
             table["band_gap_pbe"] = calculated.median
         return table.assign(in_training=self.in_training(hashes))
-
-    def _given(self, X: np.ndarray, calculated: Distribution) -> Distribution:
-        return Distribution(*self.forest.distribution(with_answers(X, answers(calculated))))
 
     def in_training(self, hashes: np.ndarray) -> np.ndarray:
         """Whether compositions taught this model, or its teacher; hashes are `features.composition_hashes`."""

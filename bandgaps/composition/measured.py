@@ -145,8 +145,8 @@ def from_table(table: pd.DataFrame, target: str, without: Sequence[str] = ()) ->
         InputError: fewer than 50 gaps are left.
     """
     gaps = Gaps.of(table["formula"].tolist(), table[target].to_numpy(dtype=float))
-    kept = ~np.any([features.has_together(gaps.X, system.split("-")) for system in without], axis=0)
-    gaps = gaps.where(kept) if without else gaps
+    for system in without:
+        gaps = gaps.where(~features.has_together(gaps.X, system.split("-")))
     if len(gaps.y) < FEWEST:
         raise InputError(f"{len(gaps.y)} calculated gaps; a teacher needs at least {FEWEST}")
     return gaps
@@ -219,7 +219,7 @@ def fit_teacher(calculated: Gaps, seed: int, jobs: int) -> GapModel:
         new_teacher(seed, jobs).fit(calculated.X, calculated.y),
         gap_model.fitted_intervals(rows, found, calculated.y, "band_gap"),
         {"name": TEACHER, "target": "band_gap", "unit": "eV", "rows": len(calculated.y)},
-        {"formula": np.unique(magpie.plain(calculated.formulas))},  # which are read a hundred times faster
+        {"formula": np.unique(magpie.plain(calculated.formulas))},  # brackets are read slowly
     )
 
 
@@ -256,12 +256,7 @@ def scores(model: GapModel, out: OutOfFold) -> dict[str, Any]:
     }
     result = {name: evaluation.scores_of(model, out.found, out.y, part) for name, part in parts.items()}
     for name in ("all", "calculated"):
-        part = parts[name]
-        if metal[part].any() and not metal[part].all():
-            from sklearn.metrics import roc_auc_score
-
-            probability = model.intervals.metal_probability(out.found)
-            result[name]["roc_auc"] = float(roc_auc_score(metal[part], probability[part]))
+        result[name] |= evaluation.roc_auc(model, out.found.of(parts[name]), metal[parts[name]])
     return result
 
 
