@@ -7,8 +7,8 @@ import sys
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
 
-from bandgaps import metrics
-from bandgaps.composition import forest, magpie
+from bandgaps import magpie, metrics
+from bandgaps.composition import forest
 from bandgaps.table import columns, splitting, storage
 from benchmarks.data import Table
 from benchmarks.measure import Entry, duration, in_turn, speed

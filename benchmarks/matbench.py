@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from bandgaps import metrics, processors
-from bandgaps.composition import forest, magpie, measured
+from bandgaps import magpie, metrics, processors
+from bandgaps.composition import forest, measured
 from bandgaps.composition.gap_model import with_answers
 from bandgaps.composition.intervals import Distribution
 from bandgaps.composition.measured import Lessons

@@ -118,7 +118,7 @@ def memory(name: str) -> int:
 
 def features(path: Path) -> Callable[[], Any]:
     """Magpie features of all formulas."""
-    from bandgaps.composition import magpie
+    from bandgaps import magpie
 
     formulas = storage.read(path, structures=False)["formula"].tolist()
     magpie.features(formulas[:2])

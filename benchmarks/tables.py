@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bandgaps.composition import magpie
+from bandgaps import magpie
 from bandgaps.table import storage
 from benchmarks.data import Table
 from benchmarks.measure import Entry, duration, in_turn, speed, timed

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bandgaps.composition import electrons, magpie
+from bandgaps import electrons, magpie
 from bandgaps.elements import SYMBOLS
 
 LABELS = (*magpie.LABELS, *electrons.LABELS, *(f"fraction of {symbol}" for symbol in SYMBOLS))

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bandgaps.composition import evaluation, features, forest, gap_model, magpie
+from bandgaps import magpie
+from bandgaps.composition import evaluation, features, forest, gap_model
 from bandgaps.composition.gap_model import GapModel
 from bandgaps.composition.intervals import Distribution
 from bandgaps.errors import InputError

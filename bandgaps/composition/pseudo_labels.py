@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from bandgaps import levels
-from bandgaps.composition import forest, magpie
+from bandgaps import levels, magpie
+from bandgaps.composition import forest
 from bandgaps.formulas import composition_keys
 from bandgaps.levels import EXPERIMENT
 from bandgaps.table import columns

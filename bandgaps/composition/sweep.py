@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bandgaps.composition import features, magpie
+from bandgaps import magpie
+from bandgaps.composition import features
 from bandgaps.composition.gap_model import GapModel
 from bandgaps.elements import SYMBOLS
 from bandgaps.errors import InputError

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spellings import COMPOSITIONS, spelled
 
-from bandgaps.composition import electrons, features, magpie
+from bandgaps import electrons, magpie
+from bandgaps.composition import features
 from bandgaps.elements import SYMBOLS
 from bandgaps.errors import InputError
 from bandgaps.formulas import composition_keys

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.core import Element
 
-from bandgaps import elements
-from bandgaps.composition import electrons, magpie
+from bandgaps import electrons, elements, magpie
 
 AMOUNTS = st.dictionaries(st.sampled_from(elements.SYMBOLS), st.integers(1, 30), min_size=1, max_size=4)
 

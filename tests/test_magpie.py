@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.core import Composition
 
-from bandgaps import elements
-from bandgaps.composition import magpie
+from bandgaps import elements, magpie
 from bandgaps.errors import InputError
 
 UNREADABLE = ["Xx2O3", "", "Si(", "Na1Cl-1", "nan", "Si2.3.4", "Si0", "NaCl*", None, 5, " ", "99", "Si" + "9" * 400]
