@@ -171,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for each in measured:
         rows = measured_gaps.with_measured(rows, each)
     try:
-        table, steps = cleaning.prepare(rows, given.target, filters, given.seed, train_on)
+        table, steps = cleaning.prepare(rows, given.target, filters, given.seed, train_on, bool(measured))
     except columns.MissingNumbersError as error:
         raise InputError(f"{error} with --drop-missing") from None
     if given.pseudo_labels:

@@ -8,5 +8,6 @@ LEVELS = {  # fidelities and their columns of the shared table, eV; in the order
     "pbe": "band_gap",
     "gllbsc": "band_gap_gllbsc",
     "hse": "band_gap_hse",
+    "snumat": "band_gap_hse_snumat",
     "experiment": EXPERIMENT,
 }

@@ -26,10 +26,10 @@ import numpy as np
 from bandgaps import magpie, metrics, processors
 from bandgaps.composition import forest, measured
 from bandgaps.composition.gap_model import with_answers
-from bandgaps.composition.intervals import Distribution
 from bandgaps.composition.measured import Lessons
 from bandgaps.errors import InputError, exit_code
 from bandgaps.files import read_json, write_json
+from bandgaps.intervals import Distribution
 from benchmarks import data, matbench_checks
 from benchmarks.matbench_data import EXPT, MP, SEED, Fold, Tasks, answers_of
 from benchmarks.matbench_leaderboard import DATE, markdown, table

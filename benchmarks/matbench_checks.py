@@ -16,8 +16,8 @@ from pymatgen.core import Composition
 
 from bandgaps.composition import forest, gap_model
 from bandgaps.composition.gap_model import GapModel, with_answers
-from bandgaps.composition.intervals import Distribution
 from bandgaps.composition.measured import OF_PUPIL, Gaps, Lessons
+from bandgaps.intervals import Distribution
 from bandgaps.levels import EXPERIMENT
 from benchmarks import data
 from benchmarks.matbench_data import SEED, Tasks, answers_of

@@ -17,9 +17,9 @@ import pandas as pd
 from sklearn.model_selection import KFold
 
 from bandgaps.composition import gap_model, measured
-from bandgaps.composition.intervals import Distribution
 from bandgaps.composition.measured import Gaps
 from bandgaps.errors import InputError
+from bandgaps.intervals import Distribution
 
 EXPT, MP = "expt_gap", "mp_gap"
 FILES = {EXPT: "expt-gap.csv", MP: "matbench-mp-gap.csv"}

@@ -16,8 +16,8 @@ from bandgaps.composition import forest
 from bandgaps.composition.cluster import PART, features, in_parts
 from bandgaps.composition.features import composition_hashes
 from bandgaps.composition.gap_model import NOT, GapModel
-from bandgaps.composition.intervals import Distribution
 from bandgaps.errors import InputError
+from bandgaps.intervals import Distribution
 from bandgaps.table import columns, splitting
 
 MODELS = ("non-metals", "combined")  # what each of the two forests is grown on

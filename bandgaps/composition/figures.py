@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bandgaps import formulas
-from bandgaps.composition.intervals import SHARES, Distribution, Intervals
+from bandgaps.intervals import SHARES, Distribution, Intervals
 from bandgaps.metrics import coverage, normal_coverage
 from bandgaps.plotting import BLUE, GREEN, GREY, ORANGE, SQUARE, WIDE, Measured, alloy_axes, figure, measured_curve
 

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bandgaps.composition import features, forest, intervals
-from bandgaps.composition.intervals import Distribution, Intervals
+from bandgaps import intervals
+from bandgaps.composition import features, forest
 from bandgaps.errors import InputError
+from bandgaps.intervals import Distribution, Intervals
 
 FOLDS = 5
 ONE_FOLD = 20_000  # rows; with so many, one fold is enough to fit intervals to

@@ -20,10 +20,10 @@ import pandas as pd
 from bandgaps import magpie
 from bandgaps.composition import evaluation, features, forest, gap_model
 from bandgaps.composition.gap_model import GapModel
-from bandgaps.composition.intervals import Distribution
 from bandgaps.errors import InputError
 from bandgaps.files import sha256
 from bandgaps.formulas import left_out
+from bandgaps.intervals import Distribution
 from bandgaps.levels import EXPERIMENT
 from bandgaps.model_folders import provenance
 from bandgaps.table import account, measured_gaps, sources

@@ -14,10 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bandgaps.structure.backend import tf
+from bandgaps.structure.compositions import ELECTRONS, electron_counts
 from bandgaps.structure.graphs import FIRST_MIXTURE, Graphs
 
 LOG_2 = np.float32(np.log(2))
 BONDS_A_BATCH = 20_000  # in prediction; small enough for the processor's cache, large enough to keep it busy
+FEW_BONDS = 0.1  # an atom with so few, as the envelope counts them, has half of their mean: it fades before they do
 PARTS = ("atom", "bond", "state")
 Weights = Mapping[str, Any]  # name -> array or tensor
 
@@ -39,6 +41,8 @@ class Hyperparameters:
         fidelities: names of the fidelities, which the state input tells apart; with none, the state starts as zeros.
         probability: whether the last layer ends in a sigmoid, as in classifiers, or is linear.
         properties: how many numbers the last layer gives for each crystal. The first is the one that the model is for.
+        envelope: whether a bond counts less the longer it is, and nothing at the cutoff, so that the output is smooth.
+        electrons: whether the state also starts from what counting electrons says of the composition.
     """
 
     cutoff: float = 4.0
@@ -53,6 +57,14 @@ class Hyperparameters:
     fidelities: tuple[str, ...] = ()
     probability: bool = False
     properties: int = 1
+    envelope: bool = False
+    electrons: bool = False
+
+    @property
+    def state_inputs(self) -> int:
+        """How many numbers the state of a crystal starts from; zeros stand for no input."""
+        given = self.embedding * bool(self.fidelities) + ELECTRONS * self.electrons
+        return given or 2
 
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of every weight, in order."""
@@ -66,7 +78,7 @@ class Hyperparameters:
                 shapes[f"{name}/{depth}/kernel"] = (inputs, outputs)
                 shapes[f"{name}/{depth}/bias"] = (outputs,)
 
-        inputs = (self.embedding, self.gaussians, self.embedding if self.fidelities else 2)
+        inputs = (self.embedding, self.gaussians, self.state_inputs)
         for part, size in zip(PARTS, inputs, strict=True):
             layers(f"input/{part}", size, n1, n2)
         for block in range(self.blocks):
@@ -96,10 +108,17 @@ class Batch(NamedTuple):
     first: Any  # atom at which a bond starts, ascending, (bonds,)
     second: Any  # atom at which it ends, (bonds,)
     fidelity: Any  # (crystals,)
+    electrons: Any  # what counting electrons says of each composition, (crystals, ELECTRONS)
 
 
-def batch_of(graphs: Graphs, fidelity: np.ndarray | None = None) -> Batch:
-    """One batch of all crystals; `fidelity` is the index of each crystal's fidelity, shape (crystals,)."""
+def batch_of(graphs: Graphs, fidelity: np.ndarray | None = None, electrons: bool = False) -> Batch:
+    """One batch of all crystals.
+
+    Args:
+        graphs: the crystals.
+        fidelity: index of each crystal's fidelity, shape (crystals,); by default all are of the first.
+        electrons: whether electrons are counted, for networks that ask for it.
+    """
     shift = np.repeat(graphs.atom_offsets[:-1], graphs.bond_counts).astype(np.int32)
     distances, length = np.unique(graphs.distances, return_inverse=True)
     numbers, kind = np.unique(graphs.atomic_numbers, return_inverse=True)
@@ -114,6 +133,7 @@ def batch_of(graphs: Graphs, fidelity: np.ndarray | None = None) -> Batch:
         graphs.first + shift,
         graphs.second + shift,
         np.zeros(len(graphs), dtype=np.int32) if fidelity is None else np.asarray(fidelity, dtype=np.int32),
+        electron_counts(graphs) if electrons else np.zeros((len(graphs), ELECTRONS), dtype=np.float32),
     )
 
 
@@ -147,18 +167,21 @@ def forward(weights: Weights, batch: Batch, settings: Hyperparameters) -> Any:
     """The network's outputs for each crystal (standardised properties), shape (crystals, properties)."""
     crystals = tf.shape(batch.fidelity)[0]
     crystal_of_bond = tf.gather(batch.crystal, batch.first)
-    bonds_of_atom = tf.math.segment_sum(batch.bond_copies, batch.first)
-    in_atom = (batch.bond_copies / _spread(bonds_of_atom, batch.first))[:, None]
+    counts = batch.bond_copies
+    if settings.envelope:
+        counts = counts * tf.gather(envelope(batch.distances / np.float32(settings.cutoff)), batch.length)
+    bonds_of_atom = tf.math.segment_sum(counts, batch.first)
+    spare = np.float32(FEW_BONDS if settings.envelope else 0)
+    in_atom = (counts / _spread(bonds_of_atom + spare, batch.first))[:, None]
     in_crystal = _shares(batch.atom_copies, batch.crystal)
     bonds_in_crystal = _shares(batch.atom_copies * bonds_of_atom, batch.crystal)
-    copies_of_bond = _spread(batch.atom_copies, batch.first) * batch.bond_copies
+    copies_of_bond = _spread(batch.atom_copies, batch.first) * counts
 
     centers = np.linspace(0, settings.last_center, settings.gaussians, dtype=np.float32)
     elements = min(settings.elements, FIRST_MIXTURE)
     atom = tf.matmul(batch.occupancies[:, :elements], weights["element_embedding"][:elements])
     length = tf.exp(-(((batch.distances[:, None] - centers) / np.float32(settings.width)) ** 2))
-    several = bool(settings.fidelities)
-    state = tf.gather(weights["fidelity_embedding"], batch.fidelity) if several else tf.zeros((crystals, 2))
+    state = _initial_state(weights, batch, settings)
 
     atom, length, state = (
         _layers(weights, f"input/{part}", x) for part, x in zip(PARTS, (atom, length, state), strict=True)
@@ -186,6 +209,24 @@ def forward(weights: Weights, batch: Batch, settings: Hyperparameters) -> Any:
     ]
     output = _layers(weights, "readout", tf.concat(readout, -1), linear_end=True)
     return tf.sigmoid(output) if settings.probability else output
+
+
+def envelope(x: Any) -> Any:
+    """How much a bond counts: from 1 at length 0 to 0 at the cutoff, there with two derivatives of 0.
+
+    Gasteiger et al., arXiv 2003.03123, eq. 8 without the 1/x, with p = 6.
+
+    Args:
+        x: length over cutoff, at most 1.
+    """
+    return 1 - 28 * x**6 + 48 * x**7 - 21 * x**8
+
+
+def _initial_state(weights: Weights, batch: Batch, settings: Hyperparameters) -> Any:
+    """What is known of a crystal as a whole, shape (crystals, inputs)."""
+    known = [tf.gather(weights["fidelity_embedding"], batch.fidelity)] if settings.fidelities else []
+    known += [batch.electrons] if settings.electrons else []
+    return tf.concat(known, -1) if known else tf.zeros((tf.shape(batch.fidelity)[0], settings.state_inputs))
 
 
 def _layers(weights: Weights, name: str, x: Any, linear_end: bool = False, start: int = 0) -> Any:
@@ -243,8 +284,8 @@ def _set2set(weights: Weights, name: str, x: Any, copies: Any, segments: Any, co
 def signature() -> Batch:
     """What a batch looks like to TensorFlow, so that one trace serves batches of every size."""
     whole, real = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)
-    parts = tf.TensorSpec([None, FIRST_MIXTURE], tf.float32)
-    return Batch(parts, whole, real, whole, real, whole, real, whole, whole, whole)
+    parts, counted = (tf.TensorSpec([None, columns], tf.float32) for columns in (FIRST_MIXTURE, ELECTRONS))
+    return Batch(parts, whole, real, whole, real, whole, real, whole, whole, whole, counted)
 
 
 @lru_cache(maxsize=8)
@@ -264,7 +305,7 @@ def outputs(settings: Hyperparameters, weights: Weights, graphs: Graphs, fidelit
     tensors = {name: tf.constant(array, tf.float32) for name, array in weights.items()}
     values, start = [np.zeros(0)], 0
     for part in graphs.batches(BONDS_A_BATCH):
-        batch = batch_of(part, fidelity[start : start + len(part)])
+        batch = batch_of(part, fidelity[start : start + len(part)], settings.electrons)
         values.append(run(tensors, batch).numpy()[:, 0].astype(float))
         start += len(part)
     return np.concatenate(values)

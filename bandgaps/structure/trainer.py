@@ -146,7 +146,7 @@ class Trainer:
         graphs = self.train.graphs.select(rows)
         if self.train.strain is not None:
             graphs = graphs.scaled(1 - self.train.strain[rows] * generator.random(len(rows)))
-        batch = network.batch_of(graphs, self.train.fidelities[rows])
+        batch = network.batch_of(graphs, self.train.fidelities[rows], self.settings.electrons)
         return batch, self.standardised[rows], np.full(len(rows), weight, np.float32)
 
     def progress(self) -> str:

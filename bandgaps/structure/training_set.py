@@ -17,7 +17,8 @@ from bandgaps.levels import PSEUDO_LABEL
 from bandgaps.structure.graphs import Graphs, merged
 
 FORMATION_ENERGY = "formation_energy_per_atom"  # eV/atom; the auxiliary target
-MANY_BONDS = 600  # in a crystal, what is alike counted once
+MANY_BONDS = 500  # in a crystal, merged; crystals with more come less often
+RAREST = 0.25  # how often the largest come
 LARGEST_STRAIN = 0.025  # PBE lattice constants exceed measured ones by up to this part, on average by half of it
 
 
@@ -132,32 +133,19 @@ def summary(table: pd.DataFrame, columns: Sequence[str], fidelities: Sequence[st
     }
 
 
-def sampling_weights(
-    fidelities: Sequence[str], fidelity: np.ndarray, value: np.ndarray, bonds: np.ndarray
-) -> np.ndarray:
-    """How often an epoch samples each row, shape (rows,); settled by errors on validation rows.
+def sampling_weights(fidelities: Sequence[str], fidelity: np.ndarray, bonds: np.ndarray) -> np.ndarray:
+    """How often an epoch samples each row, shape (rows,).
 
-    Measured gaps that are not 0 and GLLB-SC gaps are few, so they come more often. Crystals with many bonds that differ
-    are a tenth of the rows and half of the cost, so they come less often, which leaves time for more epochs.
+    GLLB-SC gaps are few, so they come twice. Large crystals cost most of the time and are few, so they come less often,
+    which leaves time for more epochs.
 
     Args:
         fidelities: names of the fidelities.
         fidelity: index of each row's fidelity, shape (rows,).
-        value: its gap, eV, shape (rows,).
-        bonds: number of bonds of its crystal, what is alike counted once, shape (rows,).
+        bonds: number of bonds of its crystal, merged, shape (rows,).
     """
-    name = np.asarray(fidelities)[fidelity]
-    weights = np.where((name == "experiment") & (value > 0), 10.0, np.where(name == "gllbsc", 2.0, 1.0))
-    return _less_of_large(weights, bonds)
-
-
-def pseudo_label_weights(bonds: np.ndarray) -> np.ndarray:
-    """The sampling weights of rows with pseudo-labels, of which there are many."""
-    return _less_of_large(np.full(len(bonds), 0.3), bonds)
-
-
-def _less_of_large(weights: np.ndarray, bonds: np.ndarray) -> np.ndarray:
-    return np.where(bonds > MANY_BONDS, weights / 3, weights)
+    weights = np.where(np.asarray(fidelities)[fidelity] == "gllbsc", 2.0, 1.0)
+    return weights * np.clip(MANY_BONDS / np.maximum(bonds, 1), RAREST, 1.0)
 
 
 def largest_strain(fidelities: Sequence[str], fidelity: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from bandgaps.errors import InputError
 from bandgaps.formulas import has_together, in_system
+from bandgaps.levels import EXPERIMENT
 from bandgaps.table import columns, splitting
 from bandgaps.table.account import Step
 from bandgaps.table.columns import energy_column, keys, represents_composition
@@ -58,7 +59,7 @@ def has_isolated_atom(structure: Structure, cutoff: float = ISOLATION_CUTOFF) ->
 
 
 def prepare(
-    source: Source, target: str, filters: Filters, seed: int, train_on: Collection[str] = ()
+    source: Source, target: str, filters: Filters, seed: int, train_on: Collection[str] = (), apart: bool = False
 ) -> tuple[pd.DataFrame, list[Step]]:
     """Filter, clean and split by composition.
 
@@ -68,6 +69,7 @@ def prepare(
         filters: which rows to keep.
         seed: of the split, any non-negative integer.
         train_on: formulas whose rows are for training, whatever the seed.
+        apart: whether compositions with a measured gap are a part of their own, `measured`.
 
     Returns:
         The table, with a column `split`, and the steps with the number of rows after each.
@@ -90,7 +92,8 @@ def prepare(
     empty = next((step for step in steps if not step.rows), None)
     if empty:
         raise InputError(f"{source.name}: no rows are left after the step {empty.kept!r}; widen the filters")
-    parts = splitting.split_compositions(table, columns.is_metal(table, target), seed, train_on)
+    measured = table[EXPERIMENT].notna().to_numpy() if apart else None
+    parts = splitting.split_compositions(table, columns.is_metal(table, target), seed, train_on, measured)
     return table.assign(split=parts), steps
 
 

@@ -13,7 +13,7 @@ from bandgaps.errors import InputError
 from bandgaps.formulas import composition_key
 
 Understood = TypeVar("Understood")
-PARTS = ("train", "validation", "calibration", "test")
+PARTS = ("train", "validation", "calibration", "test", "measured")
 ENERGIES = ("energy_above_hull", "formation_energy_per_atom", "energy_per_atom")
 ALLOY_ID = "alloy-"  # begins the ids of measured alloys, whose crystals have a measured gap and nothing else
 
@@ -65,7 +65,7 @@ def counts(table: pd.DataFrame, target: str) -> dict[str, int]:
     metal = is_metal(table, target)
     further = [column for column in map(str, table) if column.startswith("band_gap_") and column != target]
     return {
-        **{part: int((table["split"] == part).sum()) for part in PARTS},
+        **{part: int(rows) for part in PARTS if (rows := (table["split"] == part).sum()) or part != "measured"},
         "metals": int(metal.sum()),
         "non-metals": int((~metal).sum()),
         **{f"with {column}": int(table[column].notna().sum()) for column in further},

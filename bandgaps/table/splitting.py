@@ -13,6 +13,7 @@ from bandgaps.table.columns import is_metal, keys, represents_composition
 TEST_FRACTION = 0.2
 VALIDATION_FRACTION = 0.1  # of what is not test
 CALIBRATION_FRACTION = 0.1  # of what is not test
+LARGE = 50_000  # compositions; of so many, half of these fractions tells errors as well
 
 
 def split(metal: np.ndarray, seed: int, pinned: np.ndarray | None = None) -> np.ndarray:
@@ -20,7 +21,7 @@ def split(metal: np.ndarray, seed: int, pinned: np.ndarray | None = None) -> np.
 
     A fifth is `test`. A tenth of the rest is `validation`, by which training stops. Another tenth is `calibration`, by
     which sigma is scaled: rows that chose the epoch would make it too small. A model that needs neither is trained on
-    both. All others are `train`.
+    both. Of more than 50,000 rows it is half of these parts. All others are `train`.
 
     Args:
         metal: which rows are metals, shape (rows,).
@@ -30,11 +31,12 @@ def split(metal: np.ndarray, seed: int, pinned: np.ndarray | None = None) -> np.
     generator = np.random.default_rng(seed)
     parts = np.full(len(metal), "train", dtype=object)
     free = np.ones(len(metal), dtype=bool) if pinned is None else ~pinned
+    share = 0.5 if len(metal) > LARGE else 1.0
     for stratum in (metal, ~metal):
         rows = generator.permutation(np.flatnonzero(stratum & free))
-        tests = min(round(TEST_FRACTION * stratum.sum()), len(rows))
+        tests = min(round(share * TEST_FRACTION * stratum.sum()), len(rows))
         validations, calibrations = (
-            round(part * (stratum.sum() - tests)) for part in (VALIDATION_FRACTION, CALIBRATION_FRACTION)
+            round(share * part * (stratum.sum() - tests)) for part in (VALIDATION_FRACTION, CALIBRATION_FRACTION)
         )
         parts[rows[:tests]] = "test"
         parts[rows[tests : tests + validations]] = "validation"
@@ -42,7 +44,13 @@ def split(metal: np.ndarray, seed: int, pinned: np.ndarray | None = None) -> np.
     return parts
 
 
-def split_compositions(table: pd.DataFrame, metal: np.ndarray, seed: int, train_on: Collection[str] = ()) -> np.ndarray:
+def split_compositions(
+    table: pd.DataFrame,
+    metal: np.ndarray,
+    seed: int,
+    train_on: Collection[str] = (),
+    apart: np.ndarray | None = None,
+) -> np.ndarray:
     """`split` by composition: where one material goes, all others of its composition go, however they are spelled.
 
     Args:
@@ -50,6 +58,7 @@ def split_compositions(table: pd.DataFrame, metal: np.ndarray, seed: int, train_
         metal: which rows are metals, shape (rows,); a composition is one if its polymorph of lowest energy is.
         seed: any non-negative integer.
         train_on: formulas that are `train` whatever the seed.
+        apart: rows whose compositions are a part `measured` of their own, shape (rows,); by default none.
 
     Raises:
         InputError: a formula cannot be read.
@@ -57,7 +66,10 @@ def split_compositions(table: pd.DataFrame, metal: np.ndarray, seed: int, train_
     compositions = keys(table)
     represents = represents_composition(table)
     chosen = compositions[represents]
-    parts = split(metal[represents], seed, chosen.isin(composition_keys(train_on)).to_numpy())
+    pinned = chosen.isin(composition_keys(train_on)).to_numpy()
+    parts = split(metal[represents], seed, pinned)
+    if apart is not None:
+        parts[chosen.isin(compositions[apart]).to_numpy() & ~pinned] = "measured"
     return compositions.map(dict(zip(chosen, parts, strict=True))).to_numpy()
 
 

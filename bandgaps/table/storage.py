@@ -34,6 +34,7 @@ import pandas as pd
 
 from bandgaps.errors import InputError
 from bandgaps.files import replacing
+from bandgaps.table import json_lines
 from bandgaps.table.columns import require_columns
 
 if TYPE_CHECKING:
@@ -77,9 +78,12 @@ def read_records(path: Path | str) -> pd.DataFrame:
 
 
 def _table(text: bytes, path: Path | str) -> pd.DataFrame:
-    content = _parse(text, path)
     try:
-        table = pd.DataFrame(content["data"], columns=content["columns"], index=content["index"])
+        if Path(path).name.endswith(json_lines.SUFFIXES):
+            table = json_lines.table(text, path)
+        else:
+            content = _parse(text, path)
+            table = pd.DataFrame(content["data"], columns=content["columns"], index=content["index"])
     except (KeyError, TypeError, ValueError, AssertionError) as error:
         raise InputError(f"{path}: not a table in the shared format ({error}); write it with query.py") from None
     require_columns(table, ["formula"], path)

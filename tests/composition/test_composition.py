@@ -16,8 +16,8 @@ import composition
 import query
 from bandgaps import metrics, processors
 from bandgaps.composition import evaluation, features, forest, gap_model, models
-from bandgaps.composition.intervals import Distribution
 from bandgaps.formulas import composition_keys
+from bandgaps.intervals import Distribution
 from bandgaps.table import account, storage
 
 FIGURES = ["parity", "calibration", "importances"]

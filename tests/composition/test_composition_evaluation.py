@@ -15,8 +15,8 @@ from sklearn.model_selection import StratifiedKFold
 import composition
 from bandgaps.composition import cluster, evaluation, features, forest, models
 from bandgaps.composition.gap_model import GapModel
-from bandgaps.composition.intervals import Distribution, Intervals
 from bandgaps.errors import InputError
+from bandgaps.intervals import Distribution, Intervals
 from bandgaps.table import splitting, storage
 
 PATH = Path("t.json")

@@ -17,7 +17,7 @@ from bandgaps import plotting
 from bandgaps.alloy import measured_curves
 from bandgaps.composition import features, forest, models, sweep
 from bandgaps.composition.gap_model import GapModel
-from bandgaps.composition.intervals import Intervals
+from bandgaps.intervals import Intervals
 
 FORMULAS = ["Si", "Ge", "SiC", "NaCl", "LiF", "MgO", "GaAs", "AlP", "Cu", "Si3Ge"]
 GAPS = np.array([0.61, 0.0, 1.4, 5.0, 8.7, 4.4, 0.2, 1.6, 0.0, 0.5])

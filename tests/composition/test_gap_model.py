@@ -13,9 +13,9 @@ from gap_models import fitted, measured_gaps, sample, save
 from spellings import COMPOSITIONS
 
 from bandgaps.composition import features, forest, gap_model, measured
-from bandgaps.composition.intervals import Distribution
 from bandgaps.composition.measured import Gaps
 from bandgaps.errors import InputError
+from bandgaps.intervals import Distribution
 
 FORMULAS = ["Si49Ge51", "NaCl", *sample()["formula"][90:110], "(GaAs)2", "Al0.5Ga0.5N"]
 ROWS = [(name, factor) for name in COMPOSITIONS for factor in (1, 3, 0.5)]

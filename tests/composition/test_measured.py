@@ -13,10 +13,10 @@ from spellings import COMPOSITIONS
 
 import composition
 from bandgaps.composition import features, forest, gap_model, measured
-from bandgaps.composition.intervals import Distribution
 from bandgaps.composition.measured import Gaps
 from bandgaps.errors import InputError
 from bandgaps.formulas import elements
+from bandgaps.intervals import Distribution
 from bandgaps.table import storage
 
 LIST = ROOT / "data" / "semiconductors.csv"

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.stats import trim_mean
 
-from bandgaps.composition import intervals
-from bandgaps.composition.intervals import SHARES, Distribution, Intervals
+from bandgaps import intervals
+from bandgaps.intervals import SHARES, Distribution, Intervals
 
 TREES = 25
 

@@ -1,0 +1,92 @@
+"""Tables as JSON Lines, one object a material: `{"formula": "Si", "cell": [...], "species": [...], "frac": [...], ...}`.
+
+`cell` holds a, b, c (Å) and three angles (degrees), `species` an element for each atom, `frac` its fractional
+coordinates. All other fields are columns.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pandas as pd
+
+from bandgaps.errors import InputError
+
+SUFFIXES = (".jsonl", ".jsonl.gz")
+
+
+def table(text: bytes, path: Path | str) -> pd.DataFrame:
+    """The rows of a file, crystals as the dictionaries of structures.
+
+    Args:
+        text: the file, unpacked.
+        path: what errors call it.
+
+    Raises:
+        InputError: a line is not such an object.
+    """
+    rows = [_row(line, f"{path}: line {number}") for number, line in enumerate(text.splitlines(), start=1)]
+    with_crystal = [row for row in rows if "cell" in row]
+    matrices = _lattices(np.array([row.pop("cell") for row in with_crystal], dtype=float).reshape(-1, 6))
+    for row, matrix in zip(with_crystal, matrices, strict=True):
+        row["structure"] = _structure(matrix, row.pop("species"), row.pop("frac"))
+    return pd.DataFrame(rows)
+
+
+def _row(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise InputError(f"{where}: not JSON ({error}); correct or remove the line") from None
+    if not isinstance(row, dict):
+        raise InputError(f"{where}: not an object with the fields of a material; correct or remove the line")
+    if "cell" in row and not _is_crystal(row):
+        raise InputError(
+            f"{where}: not a crystal; cell takes six numbers, species an element and frac three numbers for each atom"
+        )
+    return row
+
+
+def _is_crystal(row: dict[str, Any]) -> bool:
+    """Whether cell, species and frac have the shapes that they should."""
+    cell, species, frac = (row.get(name) for name in ("cell", "species", "frac"))
+    lists = isinstance(cell, list) and isinstance(species, list) and isinstance(frac, list)
+    if not (lists and len(cell) == 6 and 0 < len(species) == len(frac)):
+        return False
+    triples = all(isinstance(each, list) and len(each) == 3 for each in frac)
+    return triples and all(isinstance(value, int | float) for each in [cell, *frac] for value in each)
+
+
+def _structure(matrix: np.ndarray, species: list[str], frac: list[list[float]]) -> dict[str, Any]:
+    """The dictionary of a structure, as pymatgen writes it."""
+    sites = [
+        {"species": [{"element": element, "occu": 1}], "abc": abc, "properties": {}, "label": element}
+        for element, abc in zip(species, frac, strict=True)
+    ]
+    return {
+        "@module": "pymatgen.core.structure",
+        "@class": "Structure",
+        "charge": 0,
+        "lattice": {"matrix": matrix.tolist(), "pbc": (True, True, True)},
+        "properties": {},
+        "sites": sites,
+    }
+
+
+def _lattices(cells: np.ndarray) -> np.ndarray:
+    """Lattice vectors (rows, Å) of cells, a and c oriented as in pymatgen's `Lattice.from_parameters`, (cells, 3, 3)."""
+    a, b, c = cells[:, :3].T
+    cos_alpha, cos_beta, cos_gamma = np.cos(np.radians(cells[:, 3:])).T
+    sin_alpha, sin_beta = np.sin(np.radians(cells[:, 3:5])).T
+    cos_between = np.clip((cos_alpha * cos_beta - cos_gamma) / (sin_alpha * sin_beta), -1, 1)  # of a* and b
+    sin_between = np.sqrt(1 - cos_between**2)
+    zero = np.zeros(len(cells))
+    rows = (
+        (a * sin_beta, zero, a * cos_beta),
+        (-b * sin_alpha * cos_between, b * sin_alpha * sin_between, b * cos_alpha),
+        (zero, zero, c),
+    )
+    return np.array(rows).transpose(2, 0, 1)
