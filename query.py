@@ -3,7 +3,7 @@
     python query.py                                       the Materials Project with a key, else the bundled sample
     MP_API_KEY=... python query.py --chemsys Si-Ge,Si,Ge  from the Materials Project: only these chemical systems
     python query.py --source file --input gaps.csv        a CSV with the columns formula and band_gap, or another table
-    python query.py --polymorphs all --measured gaps.csv  for a model that learns calculated and measured gaps together
+    python query.py --polymorphs all --measured gaps.csv  for a structure model with a model of measured gaps on top
 
 Writes data/bandgaps.json.gz, and data/bandgaps.meta.json with the account of how it came about; with --metrics that
 account, without date and versions, as FOLDER/table.json too. A download that was interrupted goes on where it stopped
@@ -61,19 +61,10 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     measured = (
         "Lists of measured gaps: CSVs with the columns formula and band_gap (eV). The gaps become the column "
         "band_gap_experiment (eV), of each composition's polymorph of lowest energy, or of the crystal that a column "
-        "material_id names. What a later list says of a composition replaces what earlier ones say."
+        "material_id names. What a later list says of a composition replaces what earlier ones say. All compositions "
+        "with a measured gap become a part of their own, from which no network of structure.py learns."
     )
     add("--measured", nargs="+", type=Path, default=[], metavar="FILE", help=measured)
-    alloys = (
-        "Add the measured alloys A(1-x)B(x)C whose ends AC and BC are training rows with one structure, as crystals in "
-        "which A and B share a site. They have no calculated gap, so this is for models of several fidelities."
-    )
-    add("--alloys", action="store_true", help=alloys)
-    pseudo_labels = (
-        "Add pseudo-labels, the column band_gap_experiment_estimate (eV): what forests of measured gaps predict for "
-        "the compositions of training rows that nobody has measured. structure.py learns from it with little weight."
-    )
-    add("--pseudo-labels", action="store_true", help=pseudo_labels)
     parts = "The seed of the split into train, validation, calibration and test (default: %(default)s)."
     add("--seed", type=seed, default=0, metavar="N", help=parts)
     train_on = "Materials that are always for training (default: Si Ge, between which the question is asked)."
@@ -87,9 +78,6 @@ def check(given: argparse.Namespace) -> None:
     """Raise InputError for flags that contradict each other, before any work is done for them."""
     if (given.source == "file") != bool(given.input):
         raise InputError("--source file and --input FILE go together; give both or neither")
-    for flag, asked in (("--alloys", given.alloys), ("--pseudo-labels", given.pseudo_labels)):
-        if asked and not given.measured:
-            raise InputError(f"{flag}: goes with --measured FILE, the list of measured gaps; give both")
     output = given.output
     if not output.name.endswith((".json", ".json.gz")):
         raise InputError(f"--output {output}: a table's name ends in .json or .json.gz")
@@ -141,8 +129,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     check(given)
 
     from bandgaps import formulas
-    from bandgaps.alloy import known_alloys
-    from bandgaps.composition import pseudo_labels
     from bandgaps.files import write_json
     from bandgaps.table import account, cleaning, columns, materials_project, measured_gaps, sources, storage
 
@@ -174,12 +160,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         table, steps = cleaning.prepare(rows, given.target, filters, given.seed, train_on, bool(measured))
     except columns.MissingNumbersError as error:
         raise InputError(f"{error} with --drop-missing") from None
-    if given.pseudo_labels:
-        table = pseudo_labels.with_pseudo_labels(table, measured, filters)
-    if given.alloys:
-        table, step = known_alloys.with_measured_alloys(table, measured, filters)
-        steps.append(step)
-
     meta = {
         "source": rows.kind,
         "database_version": rows.database_version,

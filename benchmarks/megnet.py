@@ -86,7 +86,7 @@ def first_step(trainer: one_network.Trainer) -> tuple[float, Gradient]:
         trainer.vector, kept, trainer.settings, trainer.training, trainer.lowest, trainer.strategy
     )
     rows = np.arange(len(trainer.standardised))[: peer.BATCH_SIZE]
-    loss, _ = step([trainer._share(rows, len(rows), np.random.default_rng(0))])
+    loss, _ = step([trainer._share(rows, len(rows))])
     return float(loss), trainer.named(kept.gradient.numpy())
 
 

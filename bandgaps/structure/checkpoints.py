@@ -60,7 +60,7 @@ def identity(train: Rows, validation: Rows, settings: Hyperparameters, training:
             graphs.atom_offsets,
             graphs.mixtures,
         )
-        given = (rows.auxiliary, rows.sampling_weights, rows.strain)
+        given = (rows.auxiliary, rows.sampling_weights)
         optional = (np.zeros(0) if array is None else array for array in given)
         for array in (*arrays, rows.targets, rows.fidelities, *optional):
             digest.update(np.ascontiguousarray(array).tobytes())

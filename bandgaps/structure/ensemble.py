@@ -11,10 +11,14 @@ import numpy as np
 
 from bandgaps.errors import InputError
 from bandgaps.formulas import composition_keys
+from bandgaps.intervals import Distribution
+from bandgaps.structure import measured
+from bandgaps.structure.batches import occupancies
 from bandgaps.structure.calibration import Calibration
 from bandgaps.structure.faults import Fault, Faults, refuse
 from bandgaps.structure.graphs import FIRST_MIXTURE, Graphs, merged
-from bandgaps.structure.network import Hyperparameters, occupancies, outputs
+from bandgaps.structure.measured import MeasuredLevel
+from bandgaps.structure.network import Hyperparameters, outputs
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class Model:
         lowest: what no target can be below, eV; members that predict less are taken to mean this. None: no limit.
         calibrations: from the members' spread to sigma, for each fidelity ("" where there is only one).
         teachers: the formulas of measured gaps that its pseudo-labels were fitted to, where they are known, shape (n,).
+        measured: the model of measured gaps on top, which the fidelity `experiment` is; None where there is none.
     """
 
     hyperparameters: Hyperparameters
@@ -42,6 +47,12 @@ class Model:
     lowest: float | None = None
     calibrations: dict[str, Calibration] = field(default_factory=dict)
     teachers: np.ndarray | None = None
+    measured: MeasuredLevel | None = None
+
+    @property
+    def fidelities(self) -> tuple[str, ...]:
+        """The fidelities it knows, that of measurement last; none where there is only one, without a name."""
+        return self.hyperparameters.fidelities + (("experiment",) if self.measured else ())
 
     @property
     def unit(self) -> str:
@@ -72,23 +83,48 @@ class Model:
 
         Returns:
             Mean over the members and its uncertainty, each of shape (crystals,): the (sample) standard deviation of the
-            members, calibrated where the model has been; NaN for a single member that has not.
+            members, calibrated where the model has been; NaN for a single member that has not. Of measured gaps the
+            mean over the middle half of their distribution, and half of the interval of 68 %.
 
         Raises:
             InputError: another cutoff, an element or a fidelity that the model does not know.
         """
+        if self.measured and fidelity == "experiment":
+            found = self.distribution(graphs)
+            low, high = self.measured.intervals.bounds(found)[0]
+            return found.interquartile_mean, (high - low) / 2
         mean, spread = self.mean_and_spread(graphs, fidelity)
         return mean, self.calibration(fidelity).sigma(np.nan_to_num(spread)) if self.calibrations else spread
 
     def mean_and_spread(self, graphs: Graphs, fidelity: str | None = None) -> tuple[np.ndarray, np.ndarray]:
         """As `predict`, but with the standard deviation of the members as it is; NaN for a single member."""
         self._check(graphs)
-        index = np.full(len(graphs), self._fidelity_index(fidelity))
-        graphs = merged(graphs)
-        values = np.array([outputs(self.hyperparameters, weights, graphs, index) for weights in self.members])
+        values = self._outputs(graphs, self._fidelity_index(fidelity))
         targets = np.maximum(self.mean + self.std * values, -np.inf if self.lowest is None else self.lowest)
         spread = targets.std(axis=0, ddof=1) if len(targets) > 1 else np.full(len(graphs), np.nan)
         return targets.mean(axis=0), spread
+
+    def distribution(self, graphs: Graphs) -> Distribution:
+        """The measured gap expected of each crystal, by the model on top, eV.
+
+        Raises:
+            InputError: the model has none; another cutoff, or an element that it does not know.
+        """
+        if self.measured is None:
+            raise InputError("fidelity experiment: not known to this model, which has no model of measured gaps on top")
+        graphs = merged(graphs)
+        return self.measured.predict(measured.inputs(graphs, self.calculated(graphs)))
+
+    def calculated(self, graphs: Graphs) -> np.ndarray:
+        """Mean over the members of each calculated gap, eV, as they are, also below 0, shape (crystals, fidelities)."""
+        self._check(graphs)
+        count = max(len(self.hyperparameters.fidelities), 1)
+        return self.mean + self.std * np.column_stack([self._outputs(graphs, k).mean(axis=0) for k in range(count)])
+
+    def _outputs(self, graphs: Graphs, fidelity: int) -> np.ndarray:
+        """What each member gives out for each crystal, standardised, shape (members, crystals)."""
+        index, graphs = np.full(len(graphs), fidelity), merged(graphs)
+        return np.array([outputs(self.hyperparameters, weights, graphs, index) for weights in self.members])
 
     def has_seen(self, formulas: Iterable[str]) -> np.ndarray:
         """Which compositions the model was trained or stopped on, however they are spelled; shape (formulas,).

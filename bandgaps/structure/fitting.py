@@ -12,10 +12,13 @@ import pandas as pd
 
 from bandgaps import model_folders
 from bandgaps.files import sha256
-from bandgaps.levels import LEVELS
-from bandgaps.structure import evaluation, scoring, tables, training, training_set
+from bandgaps.formulas import composition_keys
+from bandgaps.levels import EXPERIMENT, EXPERIMENT_STD, LEVELS
+from bandgaps.structure import evaluation, measured, scoring, tables, training, training_set
 from bandgaps.structure.calibration import Calibration
 from bandgaps.structure.ensemble import Model
+from bandgaps.structure.graphs import merged
+from bandgaps.structure.measured import MeasuredLevel
 from bandgaps.structure.network import Hyperparameters
 from bandgaps.structure.trainer import History, Training
 from bandgaps.structure.training_set import Rows
@@ -33,7 +36,7 @@ def train(
     checkpoints: Path,
     *,
     fidelities: Sequence[str] = (),
-    cutoff: float = 4.0,
+    cutoff: float = 5.0,
     members: int | None = None,
     epochs: int | None = None,
     batch_size: int = 64,
@@ -80,7 +83,9 @@ def train(
     settings, count = _settings(len(rows["train"].targets), names[0], given)
     settings, count = replace(settings, seed=seed), members or count
     print(_announcement(count, learnt, rows["train"], rows["validation"]))
-    architecture = Hyperparameters(cutoff=cutoff, last_center=cutoff + 1, fidelities=tuple(fidelities))
+    architecture = Hyperparameters(
+        cutoff=cutoff, last_center=cutoff + 1, fidelities=tuple(fidelities), envelope=True, electrons=True
+    )
     model, history = training.fit(
         rows["train"],
         rows["validation"],
@@ -105,7 +110,27 @@ def train(
     }
     calibrations = _calibrations(model, table[table["split"] == "calibration"], path, which)
     seen = np.unique(table.loc[table["split"].isin(LEARNT), "formula"].to_numpy(dtype=str))
-    return replace(model, card=card, formulas=seen, calibrations=calibrations), history
+    model = replace(model, card=card, formulas=seen, calibrations=calibrations)
+    return replace(model, measured=measured_level(model, table, path)), history
+
+
+def measured_level(model: Model, table: pd.DataFrame, path: Path) -> MeasuredLevel | None:
+    """The model of measured gaps on top, from all rows whose gap was measured; None if the table has no such part.
+
+    Args:
+        model: a model of calculated gaps, which has not learnt from the part `measured`.
+        table: rows with a split.
+        path: where it lies.
+    """
+    if not (table["split"] == "measured").any():
+        return None
+    rows, graphs, _ = scoring.usable(model, table[table[EXPERIMENT].notna()], path)
+    return measured.fit(
+        measured.inputs(merged(graphs), model.calculated(graphs)),
+        rows[EXPERIMENT].to_numpy(dtype=float),
+        rows[EXPERIMENT_STD].to_numpy(dtype=float),
+        composition_keys(rows["formula"]),
+    )
 
 
 def _calibrations(
@@ -137,9 +162,8 @@ def _settings(rows: int, column: str, given: Mapping[str, Any]) -> tuple[Trainin
 def _announcement(members: int, learnt: Mapping[str, Any], train: Rows, validation: Rows) -> str:
     """What is about to be learnt, from how many rows."""
     gaps = ", ".join(f"{count:,} of {name}" for name, count in learnt["gaps"].items())
-    guessed = f" and {learnt['pseudo_labels']:,} pseudo-labels" if learnt["pseudo_labels"] else ""
     lines = [
-        f"training {members} network(s) on {len(train.targets):,} values: {gaps}{guessed}; "
+        f"training {members} network(s) on {len(train.targets):,} values: {gaps}; "
         f"{len(validation.targets):,} decide when to stop"
     ]
     if train.auxiliary is not None:

@@ -11,19 +11,22 @@ import numpy as np
 from bandgaps import model_folders
 from bandgaps.errors import InputError
 from bandgaps.files import restore, write_json
+from bandgaps.intervals import Intervals
 from bandgaps.structure import published
 from bandgaps.structure.calibration import Calibration
 from bandgaps.structure.ensemble import Model
+from bandgaps.structure.measured import MeasuredLevel
 from bandgaps.structure.network import Hyperparameters, Weights
 
 KIND = "megnet"
+KNOWN = ("inputs", "gaps", "uncertainty")  # arrays of numbers of a model of measured gaps
 
 
 def save(model: Model, folder: Path | str) -> None:
     """Write a model as a folder, atomically: `model.json` and the weights of each member as `member-K.npz`.
 
-    The formulas it has seen, and those of its teachers, go to `training.npz`. Weights that half precision can hold take
-    half the room.
+    The formulas it has seen, and those of its teachers, go to `training.npz`, what the model of measured gaps knows to
+    `measured.npz`. Weights that half precision can hold take half the room.
     """
     groups = {
         f"member-{number}": {name: _compact(array) for name, array in weights.items()}
@@ -32,6 +35,9 @@ def save(model: Model, folder: Path | str) -> None:
     taught = {"formula": model.formulas, "teachers": model.teachers}
     if model.formulas is not None:
         groups["training"] = {name: array.astype(bytes) for name, array in taught.items() if array is not None}
+    if model.measured is not None:
+        groups["measured"] = {name: getattr(model.measured, name) for name in KNOWN}
+        groups["measured"] |= {"composition": model.measured.composition.astype(bytes)}
     model_folders.save(folder, _content(model), groups)
 
 
@@ -49,6 +55,8 @@ def _content(model: Model) -> dict[str, Any]:
     """What `model.json` holds, but for checksums."""
     own = {"kind": KIND, "hyperparameters": asdict(model.hyperparameters), "mean": model.mean, "std": model.std}
     own |= {"lowest": model.lowest, "calibrations": {name: asdict(each) for name, each in model.calibrations.items()}}
+    if model.measured is not None:
+        own["intervals"] = asdict(model.measured.intervals)
     return {**own, **model.card}
 
 
@@ -120,14 +128,32 @@ def _load_own(folder: Path) -> Model:
         calibrations = {name: Calibration(**each) for name, each in content.get("calibrations", {}).items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path}: damaged or of another version ({error!r}); train the model again") from None
+    on_top = _measured(content, groups.pop("measured", None), folder / "measured.npz")
     taught = {name: array.astype(str) for name, array in groups.pop("training", {}).items()}
     if not groups or not np.isfinite([mean, std]).all():
         raise InputError(f"{path}: no members, or a mean or std that is not a number; train the model again")
     members = [_checked(weights, settings, folder / f"{name}.npz") for name, weights in groups.items()]
-    own = {"kind", "hyperparameters", "mean", "std", "lowest", "calibrations", "sha256"}
+    own = {"kind", "hyperparameters", "mean", "std", "lowest", "calibrations", "intervals", "sha256"}
     card = {key: value for key, value in content.items() if key not in own}
     formulas, teachers = taught.get("formula"), taught.get("teachers")
-    return Model(settings, members, mean, std, card, formulas, lowest, calibrations, teachers)
+    return Model(settings, members, mean, std, card, formulas, lowest, calibrations, teachers, on_top)
+
+
+def _measured(content: dict[str, Any], arrays: dict[str, np.ndarray] | None, path: Path) -> MeasuredLevel | None:
+    """The model of measured gaps on top, if there is one."""
+    if arrays is None:
+        return None
+    try:
+        inputs, gaps, uncertainty = (arrays[name].astype(float) for name in KNOWN)
+        composition, intervals = arrays["composition"].astype(str), Intervals.of(content)
+        shapes = {gaps.shape, uncertainty.shape, composition.shape, inputs.shape[:1]}
+        if inputs.ndim != 2 or len(shapes) != 1 or not all(np.isfinite(each).all() for each in (inputs, gaps)):
+            raise ValueError("arrays of different lengths, or not of finite numbers")
+        if not (uncertainty > 0).all() or not (gaps > 0).any():
+            raise ValueError("an uncertainty that is not positive, or metals alone")
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: damaged or of another version ({error}); train the model again") from None
+    return MeasuredLevel(inputs, gaps, uncertainty, composition, intervals)
 
 
 def _settings(values: dict[str, Any]) -> Hyperparameters:

@@ -9,12 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from bandgaps.structure import batches
 from bandgaps.structure.backend import tf
-from bandgaps.structure.compositions import ELECTRONS, electron_counts
+from bandgaps.structure.batches import Batch
+from bandgaps.structure.compositions import ELECTRONS
 from bandgaps.structure.graphs import FIRST_MIXTURE, Graphs
 
 LOG_2 = np.float32(np.log(2))
@@ -93,56 +95,6 @@ class Hyperparameters:
                 shapes[f"set2set/{part}/{name}/bias"] = (outputs,)
         layers("readout", 4 * n3 + n2, n2, n3, self.properties)
         return shapes
-
-
-class Batch(NamedTuple):
-    """Crystals as one graph without bonds between them."""
-
-    occupancies: Any  # parts of the elements (columns: atomic numbers) in each kind of site, (kinds, FIRST_MIXTURE)
-    kind: Any  # of each atom, an index of occupancies, (atoms,)
-    atom_copies: Any  # how many atoms of its crystal each stands for, (atoms,)
-    crystal: Any  # of each atom, (atoms,)
-    distances: Any  # all lengths of bonds, each once, Å, (lengths,)
-    length: Any  # of each bond, an index of distances, (bonds,)
-    bond_copies: Any  # how many bonds of its first atom each stands for, (bonds,)
-    first: Any  # atom at which a bond starts, ascending, (bonds,)
-    second: Any  # atom at which it ends, (bonds,)
-    fidelity: Any  # (crystals,)
-    electrons: Any  # what counting electrons says of each composition, (crystals, ELECTRONS)
-
-
-def batch_of(graphs: Graphs, fidelity: np.ndarray | None = None, electrons: bool = False) -> Batch:
-    """One batch of all crystals.
-
-    Args:
-        graphs: the crystals.
-        fidelity: index of each crystal's fidelity, shape (crystals,); by default all are of the first.
-        electrons: whether electrons are counted, for networks that ask for it.
-    """
-    shift = np.repeat(graphs.atom_offsets[:-1], graphs.bond_counts).astype(np.int32)
-    distances, length = np.unique(graphs.distances, return_inverse=True)
-    numbers, kind = np.unique(graphs.atomic_numbers, return_inverse=True)
-    return Batch(
-        occupancies(numbers, graphs.mixtures),
-        kind.astype(np.int32),
-        graphs.atom_copies.astype(np.float32),
-        np.repeat(np.arange(len(graphs), dtype=np.int32), graphs.atom_counts),
-        distances,
-        length.astype(np.int32),
-        graphs.bond_copies.astype(np.float32),
-        graphs.first + shift,
-        graphs.second + shift,
-        np.zeros(len(graphs), dtype=np.int32) if fidelity is None else np.asarray(fidelity, dtype=np.int32),
-        electron_counts(graphs) if electrons else np.zeros((len(graphs), ELECTRONS), dtype=np.float32),
-    )
-
-
-def occupancies(numbers: np.ndarray, mixtures: np.ndarray) -> np.ndarray:
-    """The parts of the elements in sites of these numbers, shape (numbers, FIRST_MIXTURE)."""
-    parts = (numbers[:, None] == np.arange(FIRST_MIXTURE)).astype(np.float32)
-    shared = numbers >= FIRST_MIXTURE
-    parts[shared] = mixtures[numbers[shared] - FIRST_MIXTURE]
-    return parts
 
 
 @tf.custom_gradient
@@ -281,13 +233,6 @@ def _set2set(weights: Weights, name: str, x: Any, copies: Any, segments: Any, co
     return query
 
 
-def signature() -> Batch:
-    """What a batch looks like to TensorFlow, so that one trace serves batches of every size."""
-    whole, real = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)
-    parts, counted = (tf.TensorSpec([None, columns], tf.float32) for columns in (FIRST_MIXTURE, ELECTRONS))
-    return Batch(parts, whole, real, whole, real, whole, real, whole, whole, whole, counted)
-
-
 @lru_cache(maxsize=8)
 def _compiled(settings: Hyperparameters) -> Callable[[Weights, Batch], Any]:
     """`forward` for one architecture, compiled."""
@@ -296,7 +241,7 @@ def _compiled(settings: Hyperparameters) -> Callable[[Weights, Batch], Any]:
         return forward(weights, batch, settings)
 
     weights = {name: tf.TensorSpec(shape, tf.float32) for name, shape in settings.weight_shapes().items()}
-    return tf.function(run, input_signature=[weights, signature()], autograph=False)
+    return tf.function(run, input_signature=[weights, batches.signature()], autograph=False)
 
 
 def outputs(settings: Hyperparameters, weights: Weights, graphs: Graphs, fidelity: np.ndarray) -> np.ndarray:
@@ -305,7 +250,7 @@ def outputs(settings: Hyperparameters, weights: Weights, graphs: Graphs, fidelit
     tensors = {name: tf.constant(array, tf.float32) for name, array in weights.items()}
     values, start = [np.zeros(0)], 0
     for part in graphs.batches(BONDS_A_BATCH):
-        batch = batch_of(part, fidelity[start : start + len(part)], settings.electrons)
+        batch = batches.of(part, fidelity[start : start + len(part)], settings.electrons)
         values.append(run(tensors, batch).numpy()[:, 0].astype(float))
         start += len(part)
     return np.concatenate(values)

@@ -12,14 +12,14 @@ import numpy as np
 
 from bandgaps.errors import InputError, RunError
 from bandgaps.files import replacing
-from bandgaps.structure import network, parameters
+from bandgaps.structure import batches, network, parameters
 from bandgaps.structure.backend import keras, tf
 from bandgaps.structure.graphs import merged
 from bandgaps.structure.network import Hyperparameters
 from bandgaps.structure.training_set import Rows
 
 History = list[dict[str, float]]  # one entry an epoch: member, epoch, loss, train_mae and validation_mae
-Share = tuple[network.Batch, np.ndarray, np.ndarray]  # crystals, their standardised properties, what each counts
+Share = tuple[batches.Batch, np.ndarray, np.ndarray]  # crystals, their standardised properties, what each counts
 COLUMNS = ("member", "epoch", "loss", "train_mae", "validation_mae")
 
 
@@ -121,7 +121,7 @@ class Trainer:
         order = generator.permutation(np.repeat(np.arange(len(times)), times))
         sums = np.zeros(2)
         for rows in _slices(order, self.training.batch_size):
-            loss, error = self.step([self._share(part, len(rows), generator) for part in self._parts(rows)])
+            loss, error = self.step([self._share(part, len(rows)) for part in self._parts(rows)])
             sums += np.array([float(loss), float(error)]) * len(rows)
         loss, error = sums / len(order)
         predicted = network.outputs(
@@ -139,14 +139,12 @@ class Trainer:
         """Rows for each device."""
         return np.array_split(rows, self.strategy.num_replicas_in_sync)
 
-    def _share(self, rows: np.ndarray, total: int, generator: np.random.Generator) -> Share:
+    def _share(self, rows: np.ndarray, total: int) -> Share:
         """The part of one device in a batch of so many rows; without rows it gets one of no weight."""
         weight = 1 / total if len(rows) else 0.0
         rows = rows if len(rows) else np.zeros(1, dtype=int)
         graphs = self.train.graphs.select(rows)
-        if self.train.strain is not None:
-            graphs = graphs.scaled(1 - self.train.strain[rows] * generator.random(len(rows)))
-        batch = network.batch_of(graphs, self.train.fidelities[rows], self.settings.electrons)
+        batch = batches.of(graphs, self.train.fidelities[rows], self.settings.electrons)
         return batch, self.standardised[rows], np.full(len(rows), weight, np.float32)
 
     def progress(self) -> str:
@@ -219,7 +217,7 @@ def _compiled_step(
     floors = np.array([lowest, *[-np.inf] * others], np.float32)
     counts = np.array([1, *[training.auxiliary_weight] * others], np.float32)
 
-    def step(batch: network.Batch, targets: Any, weights: Any) -> tuple[Any, Any]:
+    def step(batch: batches.Batch, targets: Any, weights: Any) -> tuple[Any, Any]:
         known = tf.math.is_finite(targets)
         targets = tf.where(known, targets, 0.0)
         with tf.GradientTape() as tape:
@@ -240,7 +238,7 @@ def _compiled_step(
         return tuple(strategy.reduce("SUM", value, axis=None) for value in values)
 
     real = tf.TensorSpec([None], tf.float32)
-    share = (network.signature(), tf.TensorSpec([None, settings.properties], tf.float32), real)
+    share = (batches.signature(), tf.TensorSpec([None, settings.properties], tf.float32), real)
     return tf.function(together, input_signature=[[share] * strategy.num_replicas_in_sync], autograph=False)
 
 

@@ -13,13 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bandgaps.levels import PSEUDO_LABEL
 from bandgaps.structure.graphs import Graphs, merged
 
 FORMATION_ENERGY = "formation_energy_per_atom"  # eV/atom; the auxiliary target
 MANY_BONDS = 500  # in a crystal, merged; crystals with more come less often
 RAREST = 0.25  # how often the largest come
-LARGEST_STRAIN = 0.025  # PBE lattice constants exceed measured ones by up to this part, on average by half of it
 
 
 @dataclass(frozen=True)
@@ -35,9 +33,6 @@ class Rows:
             at no cost.
         sampling_weights: how often an epoch samples each row, on average, shape (crystals,); None if each comes once.
             Rows that are rare and matter deserve more, large crystals, which cost as much as many small ones, less.
-        strain: the largest compressive strain of each crystal, shape (crystals,); None if there is none. Each time a
-            crystal is sampled, its lengths are shortened by a random part up to this one. It is meant for gaps that
-            belong to a somewhat smaller crystal than the one at hand.
     """
 
     graphs: Graphs
@@ -45,7 +40,6 @@ class Rows:
     fidelity: np.ndarray | None = None
     auxiliary: np.ndarray | None = None
     sampling_weights: np.ndarray | None = None
-    strain: np.ndarray | None = None
 
     @property
     def fidelities(self) -> np.ndarray:
@@ -67,17 +61,10 @@ def training_rows(table: pd.DataFrame, graphs: Graphs, columns: Sequence[str], f
         columns: what is to be learnt, one column for each fidelity, eV.
         fidelities: their names; none if there is only one.
     """
-    known, guessed = known_values(table, columns), pseudo_labels(table, fidelities)
-    row, fidelity, value = (np.concatenate(pair) for pair in zip(known, guessed, strict=True))
+    row, fidelity, value = known_values(table, columns)
     chosen = merged(graphs).select(row)
-    auxiliary = _auxiliary(table, columns, row)
-    if not fidelities:
-        return Rows(chosen, value, fidelity, auxiliary)
-    bonds, first = chosen.bond_counts, len(known[0])
-    weights = sampling_weights(fidelities, fidelity[:first], value[:first], bonds[:first])
-    weights = np.concatenate([weights, pseudo_label_weights(bonds[first:])])
-    strain = largest_strain(fidelities, fidelity)
-    return Rows(chosen, value, fidelity, auxiliary, weights, strain if strain.any() else None)
+    weights = sampling_weights(fidelities, fidelity, chosen.bond_counts) if fidelities else None
+    return Rows(chosen, value, fidelity, _auxiliary(table, columns, row), weights)
 
 
 def _auxiliary(table: pd.DataFrame, columns: Sequence[str], row: np.ndarray) -> np.ndarray | None:
@@ -103,14 +90,6 @@ def known_values(table: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarra
     return row, fidelity.astype(np.int32), values[row, fidelity]
 
 
-def pseudo_labels(table: pd.DataFrame, fidelities: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The pseudo-labels of measured gaps in a table, as `known_values`; none unless experiment is a fidelity."""
-    if "experiment" not in fidelities or PSEUDO_LABEL not in table:
-        return known_values(table, [])
-    row, fidelity, value = known_values(table, [PSEUDO_LABEL])
-    return row, fidelity + list(fidelities).index("experiment"), value
-
-
 def summary(table: pd.DataFrame, columns: Sequence[str], fidelities: Sequence[str]) -> dict[str, Any]:
     """What a model learns from a table's rows, for its card.
 
@@ -120,8 +99,7 @@ def summary(table: pd.DataFrame, columns: Sequence[str], fidelities: Sequence[st
         fidelities: their names; none if there is only one, which the name of its column then stands for.
 
     Returns:
-        Number of `rows`; number of `gaps` and their `means` (eV), by fidelity; number of `pseudo_labels`, which count
-        in neither.
+        Number of `rows`; number of `gaps` and their `means` (eV), by fidelity.
     """
     _, fidelity, value = known_values(table, columns)
     values = {name: value[fidelity == k] for k, name in enumerate(fidelities or columns)}
@@ -129,7 +107,6 @@ def summary(table: pd.DataFrame, columns: Sequence[str], fidelities: Sequence[st
         "rows": len(table),
         "gaps": {name: len(each) for name, each in values.items()},
         "means": {name: float(each.mean()) for name, each in values.items() if len(each)},
-        "pseudo_labels": len(pseudo_labels(table, fidelities)[0]),
     }
 
 
@@ -146,17 +123,3 @@ def sampling_weights(fidelities: Sequence[str], fidelity: np.ndarray, bonds: np.
     """
     weights = np.where(np.asarray(fidelities)[fidelity] == "gllbsc", 2.0, 1.0)
     return weights * np.clip(MANY_BONDS / np.maximum(bonds, 1), RAREST, 1.0)
-
-
-def largest_strain(fidelities: Sequence[str], fidelity: np.ndarray) -> np.ndarray:
-    """The largest compressive strain of each crystal in augmentation, shape (rows,).
-
-    A measured gap is that of the crystal at its measured volume, but tables have the volume of least PBE energy, which
-    is larger (Haas et al., Phys. Rev. B 79, 085104: by 1 % in length on average, and twice that in germanium). How much
-    larger is not known of each crystal, so training sees all strains up to `LARGEST_STRAIN`.
-
-    Args:
-        fidelities: names of the fidelities.
-        fidelity: index of each row's fidelity, shape (rows,).
-    """
-    return np.where(np.asarray(fidelities)[fidelity] == "experiment", LARGEST_STRAIN, 0.0)

@@ -1,4 +1,4 @@
-"""Tables as JSON Lines, one object a material: `{"formula": "Si", "cell": [...], "species": [...], "frac": [...], ...}`.
+"""Tables as JSON Lines: one object a material, with the fields `formula`, `cell`, `species`, `frac` and others.
 
 `cell` holds a, b, c (Å) and three angles (degrees), `species` an element for each atom, `frac` its fractional
 coordinates. All other fields are columns.
@@ -77,7 +77,7 @@ def _structure(matrix: np.ndarray, species: list[str], frac: list[list[float]]) 
 
 
 def _lattices(cells: np.ndarray) -> np.ndarray:
-    """Lattice vectors (rows, Å) of cells, a and c oriented as in pymatgen's `Lattice.from_parameters`, (cells, 3, 3)."""
+    """Lattice vectors (rows, Å) of cells, oriented as by pymatgen's `Lattice.from_parameters`, shape (cells, 3, 3)."""
     a, b, c = cells[:, :3].T
     cos_alpha, cos_beta, cos_gamma = np.cos(np.radians(cells[:, 3:])).T
     sin_alpha, sin_beta = np.sin(np.radians(cells[:, 3:5])).T

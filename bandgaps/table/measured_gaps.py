@@ -16,8 +16,11 @@ from bandgaps.table import columns
 from bandgaps.table.sources import NO_ID, Filters, Source, latest
 
 
+OF_CRYSTAL, OF_FORMULA = 0.1, 0.4  # eV; standard deviations of measured gaps: of a formula the crystal is a guess
+
+
 def with_measured(source: Source, measured: Source) -> Source:
-    """Add measured gaps, as the column `band_gap_experiment` (eV).
+    """Add measured gaps as the column `band_gap_experiment`, how sure they are as `band_gap_experiment_std` (eV).
 
     A gap with a material_id belongs to that crystal and no other. One without belongs to the polymorph of lowest energy
     of its composition. Where a composition was measured several times, the mean is taken. What an earlier list said of
@@ -38,10 +41,14 @@ def with_measured(source: Source, measured: Source) -> Source:
     table = source.table
     compositions = columns.keys(table, source.name)
     values = table["material_id"].map(of_crystals)
+    std = values.mask(values.notna(), OF_CRYSTAL)
     values = values.fillna(compositions.map(of_compositions).where(columns.represents_composition(table)))
     if levels.EXPERIMENT in table:
         values = values.fillna(table[levels.EXPERIMENT].where(~compositions.isin(listed)))
-    return replace(source, table=table.assign(**{levels.EXPERIMENT: values}))
+    if levels.EXPERIMENT_STD in table:
+        std = std.fillna(table[levels.EXPERIMENT_STD])
+    std = std.fillna(OF_FORMULA).where(values.notna())
+    return replace(source, table=table.assign(**{levels.EXPERIMENT: values, levels.EXPERIMENT_STD: std}))
 
 
 def gaps_of(measured: Source) -> pd.Series:

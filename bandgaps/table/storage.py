@@ -10,9 +10,9 @@ The table is a pandas DataFrame with one row a material:
 | `energy_above_hull` | eV/atom; lowest in the polymorph that represents its composition |
 | `formation_energy_per_atom`, `energy_per_atom` | eV/atom; the same where there is no energy above the hull |
 | `band_gap` | eV, PBE; 0 is a metal. Other numeric columns can be targets as well |
-| `band_gap_gllbsc`, `band_gap_hse`, `band_gap_experiment` | eV, of other fidelities; often missing |
-| `band_gap_experiment_estimate` | eV, the pseudo-label of a training row that nobody has measured |
-| `split` | `train`, `validation`, `calibration` or `test` |
+| `band_gap_gllbsc`, `band_gap_hse`, `band_gap_hse_snumat` | eV, calculated at other levels; often missing |
+| `band_gap_experiment`, `band_gap_experiment_std` | eV, measured, and its standard deviation; often missing |
+| `split` | `train`, `validation`, `calibration`, `test`, or `measured`, from which no network learns |
 
 On disk it has the format of `matminer.utils.io.store_dataframe_as_json` (orient "split"), gzipped.
 """

@@ -19,7 +19,7 @@ from pymatgen.core import Lattice, Structure, SymmOp
 
 from bandgaps import files, model_folders
 from bandgaps.errors import InputError
-from bandgaps.structure import graphs, model_files, neighbors, network
+from bandgaps.structure import batches, graphs, model_files, neighbors, network
 from bandgaps.structure.ensemble import Model
 from bandgaps.structure.network import Hyperparameters
 from bandgaps.table import cleaning, storage
@@ -297,7 +297,7 @@ def test_merging_what_is_alike_changes_neither_gaps_nor_gradients() -> None:
     for built in (whole, fewer):
         with tf.GradientTape() as tape:
             tape.watch(list(weights.values()))
-            output = network.forward(weights, network.batch_of(built), model.hyperparameters)
+            output = network.forward(weights, batches.of(built), model.hyperparameters)
             loss = keras.ops.sum(output**2)
         gradients = tape.gradient(loss, weights)
         results.append((output, gradients))
