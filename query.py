@@ -65,6 +65,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "with a measured gap become a part of their own, from which no network of structure.py learns."
     )
     add("--measured", nargs="+", type=Path, default=[], metavar="FILE", help=measured)
+    energies = "A table with formation energies (formation_energy_per_atom, eV/atom), added to the rows of the same id."
+    add("--formation-energies", type=Path, metavar="FILE", help=energies)
     parts = "The seed of the split into train, validation, calibration and test (default: %(default)s)."
     add("--seed", type=seed, default=0, metavar="N", help=parts)
     train_on = "Materials that are always for training (default: Si Ge, between which the question is asked)."
@@ -160,6 +162,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         table, steps = cleaning.prepare(rows, given.target, filters, given.seed, train_on, bool(measured))
     except columns.MissingNumbersError as error:
         raise InputError(f"{error} with --drop-missing") from None
+    if given.formation_energies:
+        table = sources.with_column(table, given.formation_energies, columns.ENERGIES[1])
     meta = {
         "source": rows.kind,
         "database_version": rows.database_version,

@@ -110,10 +110,14 @@ class Model:
         Raises:
             InputError: the model has none; another cutoff, or an element that it does not know.
         """
+        graphs = merged(graphs)
+        return self.measured_from(graphs, self.calculated(graphs))
+
+    def measured_from(self, graphs: Graphs, calculated: np.ndarray) -> Distribution:
+        """As `distribution`, from the calculated gaps of the same crystals, as `calculated` gives them."""
         if self.measured is None:
             raise InputError("fidelity experiment: not known to this model, which has no model of measured gaps on top")
-        graphs = merged(graphs)
-        return self.measured.predict(measured.inputs(graphs, self.calculated(graphs)))
+        return self.measured.predict(measured.inputs(graphs, calculated))
 
     def calculated(self, graphs: Graphs) -> np.ndarray:
         """Mean over the members of each calculated gap, eV, as they are, also below 0, shape (crystals, fidelities)."""

@@ -17,7 +17,7 @@ from bandgaps.levels import EXPERIMENT, EXPERIMENT_STD, LEVELS
 from bandgaps.structure import evaluation, measured, scoring, tables, training, training_set
 from bandgaps.structure.calibration import Calibration
 from bandgaps.structure.ensemble import Model
-from bandgaps.structure.graphs import merged
+from bandgaps.structure.graphs import Graphs, merged
 from bandgaps.structure.measured import MeasuredLevel
 from bandgaps.structure.network import Hyperparameters
 from bandgaps.structure.trainer import History, Training
@@ -74,13 +74,11 @@ def train(
         RunError: as `training.fit`.
     """
     names = [LEVELS[fidelity] for fidelity in fidelities] or [target]
-    columns.require_columns(table, names, path)
     parts = {part: table[table["split"] == part] for part in LEARNT}
-    built = {part: tables.graphs(rows, path, cutoff) for part, rows in parts.items()}
-    rows = {part: training_set.training_rows(parts[part], built[part], names, fidelities) for part in LEARNT}
+    built, rows = learnt_rows(table, path, names, fidelities, cutoff)
     learnt = training_set.summary(parts["train"], names, fidelities)
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "patience": patience}
-    settings, count = _settings(len(rows["train"].targets), names[0], given)
+    settings, count = settings_for(len(rows["train"].targets), names[0], given)
     settings, count = replace(settings, seed=seed), members or count
     print(_announcement(count, learnt, rows["train"], rows["validation"]))
     architecture = Hyperparameters(
@@ -114,6 +112,20 @@ def train(
     return replace(model, measured=measured_level(model, table, path)), history
 
 
+def learnt_rows(
+    table: pd.DataFrame, path: Path, names: Sequence[str], fidelities: Sequence[str], cutoff: float
+) -> tuple[dict[str, Graphs], dict[str, Rows]]:
+    """Graphs and rows of the parts of a table that decide the weights, by part.
+
+    Raises:
+        InputError: a column is missing, or a row cannot be a graph.
+    """
+    columns.require_columns(table, names, path)
+    parts = {part: table[table["split"] == part] for part in LEARNT}
+    built = {part: tables.graphs(rows, path, cutoff) for part, rows in parts.items()}
+    return built, {part: training_set.training_rows(parts[part], built[part], names, fidelities) for part in LEARNT}
+
+
 def measured_level(model: Model, table: pd.DataFrame, path: Path) -> MeasuredLevel | None:
     """The model of measured gaps on top, from all rows whose gap was measured; None if the table has no such part.
 
@@ -143,7 +155,7 @@ def _calibrations(
     return found
 
 
-def _settings(rows: int, column: str, given: Mapping[str, Any]) -> tuple[Training, int]:
+def settings_for(rows: int, column: str, given: Mapping[str, Any]) -> tuple[Training, int]:
     """Settings and number of members for so many training rows, where they are not given."""
     small = rows < SMALL
     batch_size = given["batch_size"]

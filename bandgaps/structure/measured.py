@@ -25,7 +25,7 @@ GAP = Kernel(matern=2.0, length=14.0, linear=0.05)  # eV²; by cross-validation
 METAL = Kernel(matern=1.0, length=14.0, linear=0.05)  # of a number that is 1 for metals and -1 for others
 METAL_NOISE = 0.1
 STEEPNESS = 3.0  # of the probability of a metal, over that number
-LEVELS = (np.arange(41) + 0.5) / 41  # of the quantiles that stand for a prediction
+LEVELS = (np.arange(101) + 0.5) / 101  # of the quantiles that stand for a prediction
 AT_ONCE = 5_000  # crystals; bounds the memory that covariances take
 FOLDS = 8
 
@@ -129,7 +129,7 @@ def fit(inputs: np.ndarray, gaps: np.ndarray, uncertainty: np.ndarray, compositi
 
 
 def cross_validated(
-    model: MeasuredLevel, groups: np.ndarray | None = None, report: Callable[[str], None] = lambda line: None
+    model: MeasuredLevel, groups: np.ndarray | None = None, report: Callable[[str], None] | None = None
 ) -> Distribution:
     """What the model says of each crystal that it knows, where it has not seen any of its group.
 
@@ -144,7 +144,8 @@ def cross_validated(
         own = fold == number
         found = model.without(own).predict(model.inputs[own])
         values[own], std[own] = found.values, found.std
-        report(f"fold {number + 1} of {fold.max() + 1}")
+        if report:
+            report(f"fold {number + 1} of {fold.max() + 1}")
     return Distribution(values, std)
 
 

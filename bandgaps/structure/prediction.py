@@ -1,59 +1,124 @@
-"""Gaps of structures in files."""
+"""Crystals in, gaps out: from structure files, folders of them, and tables of any length, in bounded memory."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+import gzip
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from bandgaps.errors import InputError
+from bandgaps.formulas import composition_keys
+from bandgaps.intervals import SHARES
 from bandgaps.structure import ensemble, neighbors
 from bandgaps.structure.ensemble import Model
+from bandgaps.structure.graphs import Graphs, merged
+from bandgaps.structure.neighbors import Crystal
+from bandgaps.table import json_lines, storage
 
-if TYPE_CHECKING:
-    from pymatgen.core import Structure
+CHUNK = 500  # crystals that are asked about at once
+LINES_AT_ONCE = 200  # of JSON Lines that are read at once
+IN_FOLDERS = ("*.cif", "*.vasp", "*.xsf", "POSCAR*", "CONTCAR*")  # names of structure files in folders
+TABLES = (".json", ".json.gz", *json_lines.SUFFIXES)
+ENDS = [f"band_gap_{side}_{share:.0%}".rstrip("%") for share in SHARES for side in ("low", "high")]
 
 
-def of_files(model: Model, name: str, files: Sequence[str], fidelity: str | None = None) -> tuple[list[str], list[str]]:
-    """Predict the gap of the structure in each file.
+@dataclass(frozen=True)
+class Asked:
+    """A crystal to predict.
+
+    Attributes:
+        name: of its file, or its id in a table.
+        crystal: the crystal; None where it could not be read.
+        error: what was wrong then.
+    """
+
+    name: str
+    crystal: Crystal | None
+    error: str = ""
+
+
+def predict(
+    model: Model,
+    items: Sequence[Path],
+    rows: Callable[[pd.DataFrame | None, int, list[str]], None],
+    fidelity: str | None = None,
+    skip: int = 0,
+) -> None:
+    """Hand the predictions for all crystals to `rows`, a chunk at a time.
 
     Args:
         model: a model of structures.
-        name: what to call it.
-        files: structures in any format that pymatgen knows.
-        fidelity: the fidelity of the predictions, the model's first by default.
-
-    Returns:
-        Lines of a table of gap ± sigma (eV), and one line for each file that cannot be predicted.
+        items: structure files, folders of them, or tables.
+        rows: takes the table of `answered` (None where no crystal of a chunk can be predicted), the number of crystals
+            that it answers, and an error for each that it does not.
+        fidelity: of the gaps; by default that of measurement where the model knows it, else its first.
+        skip: how many crystals need not be predicted.
 
     Raises:
-        InputError: the model does not know the fidelity.
+        InputError: a table cannot be read, or the model does not know the fidelity.
     """
-    read: dict[str, Structure] = {}
-    wrong: dict[str, str] = {}
-    for file in files:
-        try:
-            read[file] = read_structure(Path(file))
-        except InputError as error:
-            wrong[file] = str(error)
-    built, faults = neighbors.build_all(list(read.values()), model.hyperparameters.cutoff)
-    faults = {**ensemble.unknown_elements(built, model.hyperparameters), **faults}
-    wrong |= {file: faults[row].named(row, list(read)) for row, file in enumerate(read) if row in faults}
-    good = [row for row in range(len(read)) if row not in faults]
-    predicted, std = model.predict(built.select(np.array(good, dtype=int)), fidelity)
-    width = max(len("file"), *(len(file) for file in files))
-    lines = [f"{'file':<{width}}  {'formula':<12}  {name} ({model.unit})"]
-    for row, gap, sigma in zip(good, predicted, std, strict=True):
-        file = list(read)[row]
-        spread = "" if math.isnan(sigma) else f" ± {sigma:.3f}"
-        lines.append(f"{file:<{width}}  {read[file].reduced_formula:<12}  {gap:.3f}{spread}")
-    return lines if good else [], [wrong[file] for file in files if file in wrong]
+    every = islice(asked(items), skip, None)
+    while chunk := list(islice(every, CHUNK)):
+        table, errors = answered(model, chunk, fidelity)
+        rows(table, len(chunk), errors)
 
 
-def read_structure(path: Path) -> Structure:
+def asked(items: Sequence[Path]) -> Iterator[Asked]:
+    """Every crystal in files, folders and tables, in order.
+
+    Raises:
+        InputError: a table cannot be read, a folder has no structure files.
+    """
+    for item in items:
+        if item.is_dir():
+            files = sorted({file for pattern in IN_FOLDERS for file in item.rglob(pattern)})
+            if not files:
+                raise InputError(f"{item}: no structure files in this folder ({', '.join(IN_FOLDERS)})")
+            yield from map(_of_file, files)
+        elif item.name.endswith(TABLES):
+            yield from _of_table(item)
+        else:
+            yield _of_file(item)
+
+
+def _of_file(path: Path) -> Asked:
+    try:
+        return Asked(str(path), read_structure(path))
+    except InputError as error:
+        return Asked(str(path), None, str(error))
+
+
+def _of_table(path: Path) -> Iterator[Asked]:
+    for table in _tables(path):
+        if "structure" not in table:
+            raise InputError(f"{path}: no column structure; it has {', '.join(map(str, table))}")
+        ids = table["material_id"] if "material_id" in table else table.index
+        for name, crystal in zip(map(str, ids), table["structure"], strict=True):
+            yield Asked(name, crystal)
+
+
+def _tables(path: Path) -> Iterator[pd.DataFrame]:
+    """A table in parts, as far as its format has parts."""
+    if not path.name.endswith(json_lines.SUFFIXES):
+        yield storage.read_records(path)
+        return
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            first = 1
+            while lines := list(islice(file, LINES_AT_ONCE)):
+                yield json_lines.table(lines, path, first)
+                first += len(lines)
+    except (OSError, EOFError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); restore it or name another table") from None
+
+
+def read_structure(path: Path) -> Any:
     """Read a structure in any format that pymatgen knows.
 
     Raises:
@@ -66,4 +131,88 @@ def read_structure(path: Path) -> Structure:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except Exception as error:  # each format's parser raises what it likes
-        raise InputError(f"{path}: not a structure that pymatgen reads ({error}); give a CIF or POSCAR file") from None
+        found = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: not a structure that pymatgen reads ({found}); give a CIF or POSCAR file") from None
+
+
+def answered(model: Model, chunk: Sequence[Asked], fidelity: str | None) -> tuple[pd.DataFrame | None, list[str]]:
+    """What a model says of some crystals, and an error for each that it cannot predict.
+
+    Returns:
+        Columns name, formula, the gap, its standard deviation, the ends of both intervals (eV), the PBE gap where the
+        model knows it beside a measured one (eV), and in_training: `measured`, `calculated` or `no`.
+    """
+    readable = [each for each in chunk if each.crystal is not None]
+    built, faults = neighbors.build_all(
+        [each.crystal for each in readable if each.crystal], model.hyperparameters.cutoff
+    )
+    faults = {**ensemble.unknown_elements(built, model.hyperparameters), **faults}
+    names = [each.name for each in readable]
+    wrong = {each.name: each.error for each in chunk if each.crystal is None}
+    wrong |= {names[row]: fault.named(row, names) for row, fault in faults.items()}
+    good = np.setdiff1d(np.arange(len(readable)), list(faults))
+    errors = [wrong[each.name] for each in chunk if each.name in wrong]
+    if not len(good):
+        return None, errors
+    formulas = [_formula(readable[row].crystal) for row in good.tolist()]
+    table = pd.DataFrame({"name": [names[row] for row in good.tolist()], "formula": formulas})
+    gaps = gaps_of(model, built.select(good), fidelity)
+    return table.assign(**gaps, in_training=in_training(model, formulas)), errors
+
+
+def gaps_of(model: Model, graphs: Graphs, fidelity: str | None) -> dict[str, np.ndarray]:
+    """The columns of gaps (eV) that `answered` gives."""
+    if model.measured is None or fidelity not in (None, "experiment"):
+        gap, std = model.predict(graphs, fidelity)
+        wide = model.calibration(fidelity).wide
+        least = -np.inf if model.lowest is None else model.lowest
+        ends = [np.maximum(gap + sign * factor * std, least) for factor in (1, wide) for sign in (-1, 1)]
+        return {"band_gap": gap, "band_gap_std": std, **dict(zip(ENDS, ends, strict=True))}
+    graphs = merged(graphs)
+    calculated = model.calculated(graphs)
+    found = model.measured_from(graphs, calculated)
+    bounds = model.measured.intervals.bounds(found)
+    (low, high), ends = bounds[0], [end for pair in bounds for end in pair]
+    own = {"band_gap": found.median, "band_gap_std": (high - low) / 2, **dict(zip(ENDS, ends, strict=True))}
+    return {**own, "band_gap_pbe": np.maximum(calculated[:, 0], 0.0)}
+
+
+def in_training(model: Model, formulas: Sequence[str]) -> np.ndarray:
+    """Whether a gap of each composition was `measured` or `calculated` in training, or neither (`no`)."""
+    seen = np.where(model.has_seen(formulas), "calculated", "no")
+    if model.measured is None:
+        return seen
+    return np.where(np.isin(composition_keys(formulas), model.measured.composition), "measured", seen)
+
+
+def _formula(crystal: Any) -> str:
+    """The reduced formula of a structure, or of the dictionary of one."""
+    from pymatgen.core import Composition
+
+    if not isinstance(crystal, dict):
+        return str(crystal.composition.reduced_formula)
+    atoms: dict[str, float] = {}
+    for site in crystal["sites"]:
+        for part in site["species"]:
+            atoms[part["element"]] = atoms.get(part["element"], 0.0) + part["occu"]
+    return str(Composition(atoms).reduced_formula)
+
+
+def formatted(table: pd.DataFrame, header: bool) -> str:
+    """Predictions as text, eV, a line a crystal."""
+    width, formulas = (max(12, int(table[column].str.len().max())) for column in ("name", "formula"))
+    columns = [
+        "gap",
+        "68 % interval",
+        "95 % interval",
+        *(["PBE gap"] if "band_gap_pbe" in table else []),
+        "in training",
+    ]
+    lines = [f"{'crystal':<{width}}  {'formula':<{formulas}} " + " ".join(f"{name:>14}" for name in columns)]
+    for row in table.to_dict("records"):
+        cells = [f"{row['band_gap']:.2f} ± {row['band_gap_std']:.2f}"]
+        cells += [f"{row[low]:.2f} – {row[high]:.2f}" for low, high in (ENDS[:2], ENDS[2:])]
+        cells += [f"{row['band_gap_pbe']:.2f}"] if "band_gap_pbe" in table else []
+        shown = " ".join(f"{cell:>14}" for cell in [*cells, row["in_training"]])
+        lines.append(f"{row['name']:<{width}}  {row['formula']:<{formulas}} {shown}")
+    return "\n".join(lines if header else lines[1:])

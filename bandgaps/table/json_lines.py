@@ -6,6 +6,7 @@ coordinates. All other fields are columns.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,18 @@ from bandgaps.errors import InputError
 SUFFIXES = (".jsonl", ".jsonl.gz")
 
 
-def table(text: bytes, path: Path | str) -> pd.DataFrame:
-    """The rows of a file, crystals as the dictionaries of structures.
+def table(lines: Sequence[bytes], path: Path | str, first: int = 1) -> pd.DataFrame:
+    """Rows of a file, crystals as the dictionaries of structures.
 
     Args:
-        text: the file, unpacked.
+        lines: of the file, unpacked.
         path: what errors call it.
+        first: number of the first line.
 
     Raises:
         InputError: a line is not such an object.
     """
-    rows = [_row(line, f"{path}: line {number}") for number, line in enumerate(text.splitlines(), start=1)]
+    rows = [_row(line, f"{path}: line {number}") for number, line in enumerate(lines, start=first)]
     with_crystal = [row for row in rows if "cell" in row]
     matrices = _lattices(np.array([row.pop("cell") for row in with_crystal], dtype=float).reshape(-1, 6))
     for row, matrix in zip(with_crystal, matrices, strict=True):
@@ -53,8 +55,9 @@ def _row(line: bytes, where: str) -> dict[str, Any]:
 def _is_crystal(row: dict[str, Any]) -> bool:
     """Whether cell, species and frac have the shapes that they should."""
     cell, species, frac = (row.get(name) for name in ("cell", "species", "frac"))
-    lists = isinstance(cell, list) and isinstance(species, list) and isinstance(frac, list)
-    if not (lists and len(cell) == 6 and 0 < len(species) == len(frac)):
+    if not (isinstance(cell, list) and isinstance(species, list) and isinstance(frac, list)):
+        return False
+    if len(cell) != 6 or not species or len(species) != len(frac):
         return False
     triples = all(isinstance(each, list) and len(each) == 3 for each in frac)
     return triples and all(isinstance(value, int | float) for each in [cell, *frac] for value in each)

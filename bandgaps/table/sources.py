@@ -116,6 +116,23 @@ def from_files(paths: Sequence[Path | str], target: str = "band_gap") -> Source:
     return Source("file", ", ".join(names), table, ", ".join(versions), steps)
 
 
+def with_column(table: pd.DataFrame, path: Path | str, name: str) -> pd.DataFrame:
+    """Add a column of numbers of another table, by `material_id`; rows that it does not have get NaN.
+
+    Args:
+        table: the rows.
+        path: the other table, as `from_file` reads it.
+        name: of the column.
+
+    Raises:
+        InputError: as `from_file`; or the other table lacks the column.
+    """
+    other = storage.read(path, structures=False)
+    columns.require_columns(other, ["material_id", name], path)
+    by_id = other.drop_duplicates("material_id").set_index("material_id")
+    return table.assign(**{name: table["material_id"].map(pd.to_numeric(by_id[name], errors="coerce"))})
+
+
 def latest(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Several tables as one; what a later one has of a composition replaces what earlier ones have.
 

@@ -80,7 +80,7 @@ def read_records(path: Path | str) -> pd.DataFrame:
 def _table(text: bytes, path: Path | str) -> pd.DataFrame:
     try:
         if Path(path).name.endswith(json_lines.SUFFIXES):
-            table = json_lines.table(text, path)
+            table = json_lines.table(text.splitlines(), path)
         else:
             content = _parse(text, path)
             table = pd.DataFrame(content["data"], columns=content["columns"], index=content["index"])
