@@ -87,7 +87,7 @@ class ResumableCsv:
         if kind is not None:
             return
         if self.rows:
-            os.replace(self._part, self.path)
+            self._part.replace(self.path)
         else:
             self._part.unlink()
         self._progress.unlink(missing_ok=True)

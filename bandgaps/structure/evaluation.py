@@ -33,6 +33,7 @@ class Predictions:
         seen: whether the model was trained or stopped on the composition, shape (rows,).
         composition: key of the composition, shape (rows,).
         guess: mean of the training gaps of this fidelity, eV; NaN if it is not known.
+        bounds: ends of the intervals of 68 and 95 %, eV, shape (rows, 4); None where sigma says them.
     """
 
     actual: np.ndarray
@@ -44,6 +45,7 @@ class Predictions:
     seen: np.ndarray
     composition: np.ndarray
     guess: float = float("nan")
+    bounds: np.ndarray | None = None
 
     @property
     def std(self) -> np.ndarray:
@@ -57,8 +59,9 @@ class Predictions:
 
     def where(self, part: np.ndarray) -> Predictions:
         """The same of some rows, a mask of shape (rows,)."""
-        arrays = ("actual", "predicted", "spread", "metal", "seen", "composition")
-        return replace(self, **{name: getattr(self, name)[part] for name in arrays})
+        arrays = ("actual", "predicted", "spread", "metal", "seen", "composition", "bounds")
+        known = {name: array for name in arrays if (array := getattr(self, name)) is not None}
+        return replace(self, **{name: array[part] for name, array in known.items()})
 
     def scores(self) -> dict[str, Any]:
         """Errors on the rows with a gap and on all, on compositions never seen, and the share of rows held by sigma.
@@ -95,9 +98,17 @@ class Predictions:
 
     def _coverage(self, part: np.ndarray) -> dict[str, float]:
         """The shares of rows that both intervals hold, and the number of compositions."""
-        error, composition = np.abs(self.predicted - self.actual)[part], self.composition[part]
-        wide = (self.calibration or Calibration()).wide
-        held = {"within_68": error <= self.std[part], "within_95": error <= wide * self.std[part]}
+        actual, composition = self.actual[part], self.composition[part]
+        if self.bounds is None:
+            error, std = np.abs(self.predicted - self.actual)[part], self.std[part]
+            wide = (self.calibration or Calibration()).wide
+            held = {"within_68": error <= std, "within_95": error <= wide * std}
+        else:
+            low, high, lowest, highest = self.bounds[part].T
+            held = {
+                "within_68": (low <= actual) & (actual <= high),
+                "within_95": (lowest <= actual) & (actual <= highest),
+            }
         shares = {name: calibration.coverage(each, composition) for name, each in held.items()}
         return {"compositions": len(np.unique(composition)), **shares}
 
@@ -112,7 +123,9 @@ def fidelity_columns(model: Model, table: pd.DataFrame, target: str, fidelity: s
         column = LEVELS.get(fidelity, target)
         return {fidelity: column if column in table else target}
     known: dict[str | None, str] = {
-        name: LEVELS[name] for name in model.hyperparameters.fidelities if LEVELS.get(name) in table
+        name: column
+        for name in model.fidelities
+        if (column := LEVELS.get(name, "")) in table and table[column].notna().any()
     }
     return known or {None: target}
 
@@ -129,23 +142,35 @@ def predictions(
         columns: as `fidelity_columns` gives them.
     """
     composition, seen = composition_keys(table["formula"]), model.has_seen(table["formula"])
+    if model.measured is not None:
+        seen |= np.isin(composition, model.measured.composition)
     means = model.card.get("trained_on", {}).get("means", {})
     found = {}
     for fidelity, column in columns.items():
         rows, _, actual = known_values(table, [column])
-        predicted, spread = model.mean_and_spread(graphs.select(rows), fidelity)
+        predicted, spread, bounds = _predicted(model, graphs.select(rows), fidelity)
         found[fidelity] = Predictions(
             actual,
             predicted,
             spread,
-            model.calibration(fidelity) if model.calibrations else None,
+            model.calibration(fidelity) if model.calibrations and bounds is None else None,
             -np.inf if model.lowest is None else model.lowest,
             _metals(table, column, rows, actual),
             seen[rows],
             composition[rows],
             means.get(fidelity or column, float("nan")),
+            bounds,
         )
     return found
+
+
+def _predicted(model: Model, graphs: Graphs, fidelity: str | None) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """The gap of each crystal, how sure it is (eV), and for measured gaps the ends of its intervals."""
+    if model.measured is None or fidelity != "experiment":
+        return *model.mean_and_spread(graphs, fidelity), None
+    found = model.distribution(graphs)
+    bounds = np.column_stack([end for pair in model.measured.intervals.bounds(found) for end in pair])
+    return found.median, (bounds[:, 1] - bounds[:, 0]) / 2, bounds
 
 
 def _metals(table: pd.DataFrame, column: str, rows: np.ndarray, actual: np.ndarray) -> np.ndarray:

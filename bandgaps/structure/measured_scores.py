@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from bandgaps import intervals, metrics
-from bandgaps.intervals import SHARES, Distribution, Intervals
+from bandgaps.intervals import SHARES, Distribution
 from bandgaps.structure import compositions
 from bandgaps.structure.calibration import coverage
 from bandgaps.structure.measured import LEVELS, MeasuredLevel, cross_validated

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,8 +18,10 @@ from bandgaps.intervals import SHARES
 from bandgaps.structure import ensemble, neighbors
 from bandgaps.structure.ensemble import Model
 from bandgaps.structure.graphs import Graphs, merged
-from bandgaps.structure.neighbors import Crystal
 from bandgaps.table import json_lines, storage
+
+if TYPE_CHECKING:
+    from bandgaps.structure.neighbors import Crystal
 
 CHUNK = 500  # crystals that are asked about at once
 LINES_AT_ONCE = 200  # of JSON Lines that are read at once
@@ -98,7 +100,7 @@ def _of_table(path: Path) -> Iterator[Asked]:
     for table in _tables(path):
         if "structure" not in table:
             raise InputError(f"{path}: no column structure; it has {', '.join(map(str, table))}")
-        ids = table["material_id"] if "material_id" in table else table.index
+        ids = table.get("material_id", table.index)
         for name, crystal in zip(map(str, ids), table["structure"], strict=True):
             yield Asked(name, crystal)
 

@@ -12,12 +12,13 @@ import pandas as pd
 from bandgaps import metrics, plotting
 from bandgaps.errors import InputError
 from bandgaps.files import write_json
-from bandgaps.structure import ensemble, evaluation, faults, tables
+from bandgaps.structure import ensemble, evaluation, faults, measured_scores, tables
 from bandgaps.structure.calibration import Calibration
 from bandgaps.structure.ensemble import Model
 from bandgaps.structure.evaluation import Predictions
 from bandgaps.structure.graphs import Graphs
 
+PARTS = ("non-metals", "all")
 SMALL = 5_000  # training rows; a model of fewer has seen too little to be trusted on its own
 FEW_ROWS = "a model of so few rows shows trends among crystals like those it has seen; trust none of its gaps alone"
 PUBLISHED = "these weights were trained on Materials Project entries, perhaps these very ones: their score is no test"
@@ -93,6 +94,9 @@ def publish(
         result["fidelities"] = by_fidelity
     if left_out:
         result["left_out"] = dict(left_out)
+    if model.measured is not None:
+        result["measured"] = measured_scores.scores(model.measured)
+        print("\n".join(measured_lines(result["measured"])))
     for fidelity, column in columns.items():
         label = f"{column}, fidelity {fidelity}" if fidelity else column
         _print(f"{name} on {len(found[fidelity].actual):,} rows of {path.name} ({label})", by_fidelity[fidelity])
@@ -120,7 +124,7 @@ def _note(model: Model) -> dict[str, str]:
 
 def _print(title: str, scores: Mapping[str, Any]) -> None:
     """Print the scores of one fidelity."""
-    print(f"\n{title}\n{metrics.format_table({part: scores[part] for part in ('non-metals', 'all')})}")
+    print(f"\n{title}\n{metrics.format_table({part: scores[part] for part in PARTS})}")
     if "predicted-non-metals" in scores:
         held = scores["predicted-non-metals"]
         shares = f"{held['within_68']:.1%} and {held['within_95']:.1%}"
@@ -134,7 +138,18 @@ def _print(title: str, scores: Mapping[str, Any]) -> None:
 
 def for_card(result: Mapping[str, Any]) -> dict[str, Any]:
     """The part of `score`'s result that a model's card holds."""
-    return {"test": {key: result[key] for key in ("non-metals", "all", "fidelities") if key in result}}
+    return {"test": {key: result[key] for key in (*PARTS, "fidelities", "measured") if key in result}}
+
+
+def measured_lines(scores: Mapping[str, Any]) -> list[str]:
+    """What cross-validation says of a model of measured gaps."""
+    gapped, overlooked = scores["non-metals"], scores["pbe-metals"]
+    return [
+        f"\nmeasured gaps of compositions left out in turn\n{metrics.format_table({p: scores[p] for p in PARTS})}",
+        f"intervals of 68 and 95 % hold {gapped['within_68']:.1%} and {gapped['within_95']:.1%} of the non-metals; "
+        f"half of those of 68 % are narrower than {gapped['width_68']:.2f} eV",
+        f"{overlooked['n']} non-metals that are metals by the network's PBE gap: MAE {overlooked['mae']:.3f} eV",
+    ]
 
 
 def calibration_lines(found: Mapping[str, Calibration]) -> list[str]:
