@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import gzip
 import json
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import h5py
 import numpy as np
 import orjson
 import pytest
-from helpers import SAMPLE, SHARED, needs_shared
+from helpers import SAMPLE, SHARED, first_rows, needs_shared
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure, SymmOp
@@ -104,19 +103,9 @@ def test_the_models_of_disordered_crystals_predict_ordered_ones() -> None:
 
 
 def materials_project() -> list[Structure]:
-    """Every tenth of the first 600 structures, without reading the whole table."""
-    with gzip.open(SHARED / "mp-2019.json.gz") as file:
-        text = file.read(4_000_000).decode()
-    decoder, position = json.JSONDecoder(), text.index('"data": [') + len('"data": [')
-    rows: list[dict[str, object]] = []
-    column = json.loads(text[text.index('"columns": ') + 11 : text.index("]", text.index('"columns": ')) + 1]).index(
-        "structure"
-    )
-    while len(rows) < 600:
-        row, position = decoder.raw_decode(text, position)
-        rows.append(row[column])
-        position += len(", ")
-    return [Structure.from_dict(row) for row in rows[::10]]
+    """Every tenth of the first 600 structures."""
+    columns, rows = first_rows(600)
+    return [Structure.from_dict(row[columns.index("structure")]) for row in rows[::10]]
 
 
 def shared_sites() -> list[Structure]:

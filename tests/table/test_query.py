@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import re
@@ -16,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from helpers import ROOT, SAMPLE, SHARED, needs_shared, run_here
+from helpers import ROOT, SAMPLE, first_rows, needs_shared, run_here
 from materials_project_server import KEY, Server, many_crystals, serving
 from pymatgen.core import SETTINGS, Lattice, Structure
 
@@ -393,23 +392,9 @@ def test_matminer_reads_the_table(tmp_path: Path) -> None:
     assert theirs["band_gap"].tolist() == table["band_gap"].tolist()
 
 
-def first_rows(path: Path, number: int) -> tuple[list[str], list[list[Any]]]:
-    """Columns and first rows of a table, without parsing all of it."""
-    text = gzip.decompress(path.read_bytes()).decode()
-    decoder = json.JSONDecoder()
-    columns, _ = decoder.raw_decode(text, re.search(r'"columns": ?', text).end())  # type: ignore[union-attr]
-    rows: list[list[Any]] = []
-    position = re.search(r'"data": ?\[', text).end()  # type: ignore[union-attr]
-    while len(rows) < number:
-        row, end = decoder.raw_decode(text, position)
-        rows.append(row)
-        position = end + len(", ")
-    return columns, rows
-
-
 @needs_shared
 def test_beginning_of_the_materials_project_of_2019(tmp_path: Path) -> None:
-    columns, rows = first_rows(SHARED / "mp-2019.json.gz", 1500)
+    columns, rows = first_rows(1500)
     content = {"columns": columns, "index": list(range(len(rows))), "data": rows}
     (tmp_path / "beginning.json").write_text(json.dumps(content))
     output = tmp_path / "table.json.gz"
