@@ -66,7 +66,8 @@ def assert_failed(result: Result, code: int, *words: str) -> None:
 
 def first_rows(number: int) -> tuple[list[str], list[list[Any]]]:
     """The columns and the first rows of the Materials Project of 2019, without reading all of it."""
-    decoder, rows = json.JSONDecoder(), []
+    decoder = json.JSONDecoder()
+    rows: list[list[Any]] = []
     with gzip.open(SHARED / "mp-2019.json.gz", "rt") as file:
         text = file.read(8000 * number)  # a row has some 5,000 characters
     columns, _ = decoder.raw_decode(text, text.index('"columns": ') + len('"columns": '))
