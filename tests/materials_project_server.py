@@ -44,6 +44,9 @@ class Server(ThreadingHTTPServer):
         self.trouble: Callable[[dict[str, str]], str | None] = lambda parameters: None
         self.requests: list[dict[str, str]] = []
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that was killed and takes no answer."""
+
     @property
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/"

@@ -23,6 +23,12 @@ from bandgaps.table import columns, splitting
 MODELS = ("non-metals", "combined")  # what each of the two forests is grown on
 IMPORTANCE_ROWS = 500  # enough to rank features; the cost grows with rows x features
 TUNING_FOLDS = 3
+CHOICES = {  # of hyperparameters, that tuning draws from
+    "n_estimators": [100, 200],
+    "max_features": [0.25, 0.33, 0.5, 0.75, 1.0],
+    "min_samples_split": [2, 3, 4, 6, 8],
+    "bootstrap": [False, True],
+}
 SHUFFLES = 3  # of each feature
 FEATURES_A_PART = 20  # shuffled at once: a call of a forest has its price, a row its memory
 
@@ -209,16 +215,10 @@ def tune(rows: Rows, candidates: int, seed: int, jobs: int) -> dict[str, Any]:
     """The best of so many random hyperparameters, by three-fold cross-validation over the training non-metals."""
     from sklearn.model_selection import RandomizedSearchCV
 
-    choices = {
-        "n_estimators": [100, 200],
-        "max_features": [0.25, 0.33, 0.5, 0.75, 1.0],
-        "min_samples_split": [2, 3, 4, 6, 8],
-        "bootstrap": [False, True],
-    }
     part = rows.grown_on("non-metals")
     search = RandomizedSearchCV(
         forest.new(seed, jobs),
-        choices,
+        CHOICES,
         n_iter=candidates,
         scoring=lambda grown, X, y: -np.abs(Distribution(*grown.distribution(X)).median - y).mean(),
         cv=TUNING_FOLDS,

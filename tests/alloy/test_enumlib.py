@@ -48,21 +48,36 @@ for number in range(int(first), int(last) + 1):
     shutil.copy(folder / f"vasp.{number + 1:06d}", ".")
 """
 SCRIPT = f"""
-import json
+import json, sys
+from pathlib import Path
 from bandgaps.alloy import enumlib, pseudobinary
+from bandgaps.errors import RunError
 found = enumlib.orderings_by_enumlib(pseudobinary.diamond("Si", 5.431), {SYSTEM!r}, 4)
 print(json.dumps([[ordering.structure.as_dict(), ordering.multiplicity] for ordering in found]))
+Path(sys.argv[1], "makestr.x").write_text(sys.argv[2])
+try:
+    enumlib.orderings_by_enumlib(pseudobinary.diamond("Si", 5.431), {SYSTEM!r}, 4)
+except RunError as error:
+    print(error)
 """
 
 
-def replayed(folder: Path, makestr: str = MAKESTR) -> subprocess.CompletedProcess[str]:
-    """What pymatgen makes of the programs, in a process of its own, since it looks for them when it is imported."""
-    for name, rest in (("enum.x", ENUM), ("makestr.x", makestr)):
+@pytest.fixture(scope="module")
+def replayed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """What pymatgen makes of the programs, and the error where the second of them fails.
+
+    In a process of its own, since pymatgen looks for the programs when it is imported.
+    """
+    folder = tmp_path_factory.mktemp("enumlib")
+    for name, rest in (("enum.x", ENUM), ("makestr.x", MAKESTR)):
         (folder / name).write_text(WHICH + rest)
         (folder / name).chmod(0o755)
     path = {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-W", "ignore", "-c", SCRIPT]
-    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **path}, cwd=folder, check=False)
+    command = [sys.executable, "-W", "ignore", "-c", SCRIPT, str(folder), WHICH + "sys.exit(1)\n"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **path}, cwd=folder, check=False)
+    assert done.returncode == 0, done.stderr
+    found, error = done.stdout.splitlines()
+    return found, error
 
 
 def test_the_recordings_are_what_is_known_of_them() -> None:
@@ -75,10 +90,8 @@ def test_the_recordings_are_what_is_known_of_them() -> None:
         assert sum(map(int, degeneracies)) == {"1-1": 2, "2-1": 28, "2-2": 28, "2-3": 28}[name]  # 7 superlattices
 
 
-def test_orderings_and_multiplicities_are_those_of_the_built_in_enumerator(tmp_path: Path) -> None:
-    done = replayed(tmp_path)
-    assert done.returncode == 0, done.stderr
-    theirs = [(Structure.from_dict(record), multiplicity) for record, multiplicity in json.loads(done.stdout)]
+def test_orderings_and_multiplicities_are_those_of_the_built_in_enumerator(replayed: tuple[str, str]) -> None:
+    theirs = [(Structure.from_dict(record), multiplicity) for record, multiplicity in json.loads(replayed[0])]
     ours = orderings.orderings(SILICON, SYSTEM, 4)
     assert Counter(len(structure) for structure, _ in theirs) == {2: 3, 4: 7}
     matcher = StructureMatcher(primitive_cell=False, scale=False, attempt_supercell=False)
@@ -93,7 +106,6 @@ def test_missing_programs_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
         enumlib.orderings_by_enumlib(SILICON, SYSTEM, 4)
 
 
-def test_programs_that_fail_are_named(tmp_path: Path) -> None:
-    done = replayed(tmp_path, makestr="sys.exit(1)\n")
-    assert "RunError: enumlib: " in done.stderr.splitlines()[-1]
-    assert "2 atoms" in done.stderr.splitlines()[-1]
+def test_programs_that_fail_are_named(replayed: tuple[str, str]) -> None:
+    assert replayed[1].startswith("enumlib: ")
+    assert "2 atoms" in replayed[1]

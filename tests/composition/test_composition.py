@@ -195,7 +195,10 @@ def test_more_folds_than_rows_are_refused_before_the_work(
     assert [path.name for path in tmp_path.iterdir()] == ["small.json.gz"]
 
 
-def test_training_rows_choose_each_fold_is_tuned_and_the_seed_is_the_forests_alone(tmp_path: Path) -> None:
+def test_training_rows_choose_each_fold_is_tuned_and_the_seed_is_the_forests_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, "CHOICES", {**evaluation.CHOICES, "n_estimators": [5, 10]})
     small_table(tmp_path / "small.json.gz", 4)
     flags = ["--tune", "2", "--cv", "2", "--seed", "3", "--jobs", "1"]
     result = run_here(composition.main, "--data", "small.json.gz", *flags, cwd=tmp_path)

@@ -24,15 +24,21 @@ PATH = Path("t.json")
 
 @pytest.fixture(scope="module")
 def scheduler() -> Iterator[str]:
-    """A Dask cluster of two worker processes."""
+    """A Dask cluster: one process of two workers' threads, which loads the libraries anew."""
     from distributed import LocalCluster
 
     os.environ["PYTHONPATH"] = str(ROOT)
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=1, threads_per_worker=2, processes=True, dashboard_address=None) as cluster:
         yield cluster.scheduler_address
 
 
-def test_a_cluster_gives_the_same_scores(scheduler: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tuning that chooses among small forests."""
+    monkeypatch.setattr(evaluation, "CHOICES", {**evaluation.CHOICES, "n_estimators": [5, 10]})
+
+
+def test_a_cluster_gives_the_same_scores(scheduler: str, few_trees: None, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (cluster, evaluation):
         monkeypatch.setattr(module, "PART", 100)  # so that the sample is shared out
     table = storage.read(SAMPLE, structures=False).drop_duplicates("formula")[:250]
@@ -54,7 +60,11 @@ def test_parts_keep_the_row_numbers_of_errors(monkeypatch: pytest.MonkeyPatch) -
         cluster.features(["Si"] * 37 + ["Xx"])
 
 
-def test_a_scheduler_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_scheduler_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import distributed
+
+    connect = distributed.Client
+    monkeypatch.setattr(distributed, "Client", lambda address, timeout: connect(address, timeout="0.5s"))
     result = run_here(composition.main, "--dask", "tcp://127.0.0.1:9", "--predict", "Si", cwd=tmp_path)
     assert_failed(result, 1, "--dask: no Dask scheduler answers at tcp://127.0.0.1:9")
 
@@ -156,7 +166,7 @@ def test_a_model_needs_rows(parts: list[str], words: str) -> None:
 SEED = 0  # with which the folds choose differently
 
 
-def test_each_fold_is_tuned_without_the_rows_it_is_scored_on() -> None:
+def test_each_fold_is_tuned_without_the_rows_it_is_scored_on(few_trees: None) -> None:
     rows = sample()
     found = evaluation.cross_validate(rows, 2, seed=SEED, jobs=1, candidates=2)["combined"]["hyperparameters"]
     folds = StratifiedKFold(2, shuffle=True, random_state=SEED).split(rows.X, rows.metal)

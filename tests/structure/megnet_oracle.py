@@ -1,11 +1,11 @@
 """The megnet package itself, in a process of its own, for it needs another Keras than this project does.
 
-    python megnet_oracle.py STRUCTURES.json OUTPUT.npz WEIGHTS.hdf5 ...
+    python megnet_oracle.py OUTPUT.npz WEIGHTS.hdf5 STRUCTURES.json WEIGHTS.hdf5 STRUCTURES.json ...
 
-Reads structures (pymatgen dictionaries) and writes, for each file of weights and each state that its model knows, the
-gap of each structure, eV, as array K of shape (states, structures). A file that does not exist is written first: a
-model as megnet makes it, with random weights, of two zeros as state or, if its name has "fidelity" in it, of four
-fidelities.
+Reads structures (pymatgen dictionaries) and writes, for the Kth file of weights and each state that its model knows,
+the gap of each structure, eV, as array K of shape (states, structures). A file of weights that does not exist is
+written first: a model as megnet makes it, with random weights, of two zeros as state or, if its name has "fidelity" in
+it, of four fidelities.
 """
 
 import os
@@ -31,18 +31,19 @@ from megnet.models import MEGNetModel  # noqa: E402
 from megnet.utils.preprocessing import StandardScaler  # noqa: E402
 
 
-def main(structures_path: str, output: str, *weights: str) -> None:
+def main(output: str, *files: str) -> None:
     """Predict with megnet."""
-    structures = [Structure.from_dict(content) for content in orjson.loads(Path(structures_path).read_bytes())]
     gaps = {}
-    for number, path in enumerate(weights):
-        model = MEGNetModel.from_file(path) if Path(path).exists() else write_random(path)
-        gaps[str(number)] = predict(model, structures)
+    for number, (weights, structures) in enumerate(zip(files[::2], files[1::2], strict=True)):
+        crystals = [Structure.from_dict(content) for content in orjson.loads(Path(structures).read_bytes())]
+        model = MEGNetModel.from_file(weights) if Path(weights).exists() else write_random(weights)
+        gaps[str(number)] = predict(model, crystals)
     np.savez(output, **gaps)  # type: ignore[arg-type]
 
 
 def predict(model: Any, structures: list[Structure]) -> np.ndarray:
     """Gaps at every state, shape (states, structures)."""
+    model.model.run_eagerly = True  # to compile the model takes longer than its few calls
     graphs = [model.graph_converter.convert(structure) for structure in structures]
     fidelities = model.model.inputs[2].dtype == "int32"
     shared = any(isinstance(atom, dict) for graph in graphs for atom in graph["atom"])  # those megnet does one by one

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import os
-import time
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,20 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.core import Composition, Lattice, Structure
 from pymatgen.optimization.neighbors import find_points_in_spheres
+from some_crystals import CUTOFF, assert_same, diamond
 
-from bandgaps.elements import SYMBOLS
 from bandgaps.errors import InputError
-from bandgaps.structure import faults, graph_cache, graphs, kernels, neighbors
+from bandgaps.structure import faults, graphs, neighbors
 from bandgaps.structure.graphs import Graphs
 from bandgaps.table import storage
 
-CUTOFF = 4.0
 ROUNDING = 1e-5  # Å, of lengths in single precision
-
-
-def diamond(element: str = "Si", a: float = 5.431) -> Structure:
-    vectors = a / 2 * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]])
-    return Structure(Lattice(vectors), [element] * 2, np.array([[0, 0, 0], [0.25, 0.25, 0.25]]))
 
 
 @st.composite
@@ -79,13 +71,6 @@ def test_silicon_has_four_neighbours_and_twelve_beyond() -> None:
     assert built.atom_counts.tolist() == [2]
     assert built.bond_counts.tolist() == [2 * (4 + 12)]
     assert np.sort(built.distances)[0] == pytest.approx(5.431 * np.sqrt(3) / 4, abs=1e-5)
-
-
-def assert_same(one: Graphs, other: Graphs) -> None:
-    for name in ("atomic_numbers", "distances", "first", "second", "atom_offsets", "bond_offsets"):
-        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
-    for name in ("atom_copies", "bond_copies", "mixtures"):
-        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
 
 
 @st.composite
@@ -236,147 +221,6 @@ def test_no_structures_make_empty_graphs() -> None:
     built = neighbors.build([], CUTOFF)
     assert len(built) == 0
     assert len(built.select(np.zeros(0, dtype=int))) == 0
-
-
-def test_the_cache_is_read_and_not_built_again(tmp_path: Path) -> None:
-    crystals = [diamond(), diamond("Ge", 5.658)]
-    assert_same(graph_cache.cached(crystals, CUTOFF, tmp_path), neighbors.build(crystals, CUTOFF))
-    (file,) = tmp_path.glob("*.npz")
-    with np.load(file) as content:
-        arrays = dict(content)
-    np.savez(file, **{**arrays, "distances": arrays["distances"] + 1})
-    assert graph_cache.cached(crystals, CUTOFF, tmp_path).distances.min() > 3.3
-
-
-@pytest.mark.parametrize("damage", [lambda whole: whole[:200], lambda whole: b"", lambda whole: b"PK" + whole[40:]])
-def test_a_damaged_cache_is_built_again(tmp_path: Path, damage: object) -> None:
-    built = graph_cache.cached([diamond()], CUTOFF, tmp_path)
-    (file,) = tmp_path.glob("*.npz")
-    file.write_bytes(damage(file.read_bytes()))  # type: ignore[operator]
-    assert_same(graph_cache.cached([diamond()], CUTOFF, tmp_path), built)
-    assert_same(graph_cache.cached([diamond()], CUTOFF, tmp_path), built)
-
-
-def test_another_crystal_or_cutoff_has_another_cache(tmp_path: Path) -> None:
-    moved = diamond().translate_sites([0], [0.01, 0, 0])
-    for number, (crystal, cutoff) in enumerate(
-        [
-            *((diamond(), 4.0), (diamond(), 5.0), (diamond("Ge"), 4.0), (diamond(a=5.5), 4.0), (moved, 4.0)),
-            *((alloy(Si=0.5, Ge=0.5), 4.0), (alloy(Si=0.4, Ge=0.6), 4.0)),
-        ],
-        start=1,
-    ):
-        assert_same(graph_cache.cached([crystal], cutoff, tmp_path), neighbors.build([crystal], cutoff))
-        assert_same(graph_cache.cached([crystal], cutoff, tmp_path), neighbors.build([crystal], cutoff))
-        assert len(list(tmp_path.glob("*.npz"))) == number
-
-
-def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    assert len(graph_cache.cached([diamond()], CUTOFF, tmp_path / "file")) == 1
-
-
-def test_faults_are_told_from_a_cache_too(tmp_path: Path) -> None:
-    crystals: list[Any] = [diamond(), Structure(Lattice.cubic(9), ["Xe"], [[0, 0, 0]]), {"sites": 3}]
-    (built, found), (again, same) = (graph_cache.cached_all(crystals, CUTOFF, tmp_path) for _ in range(2))
-    assert len(list(tmp_path.glob("*.npz"))) == 1
-    assert_same(again, built)
-    assert found == same == neighbors.build_all(crystals, CUTOFF)[1]
-    assert sorted(found) == [1, 2]
-    with pytest.raises(InputError, match=r"^b: atom 0 \(Xe\)"):
-        graph_cache.cached(crystals, CUTOFF, tmp_path, ["a", "b", "c"])
-
-
-def test_graphs_of_other_code_are_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    graph_cache.cached([diamond()], CUTOFF, tmp_path)
-    graph_cache.cached([diamond()], CUTOFF, tmp_path)
-    assert len(list(tmp_path.glob("*.npz"))) == 1
-    other = tmp_path / "kernels.py"
-    other.write_bytes(Path(kernels.__file__).read_bytes() + b"# changed\n")
-    monkeypatch.setattr(graph_cache, "_BUILDERS", [Path(neighbors.__file__), other])
-    graph_cache.cached([diamond()], CUTOFF, tmp_path)
-    assert len(list(tmp_path.glob("*.npz"))) == 2
-
-
-def test_caches_that_nobody_uses_are_removed(tmp_path: Path) -> None:
-    def build(number: int) -> Path:
-        before = set(tmp_path.glob("*.npz"))
-        graph_cache.cached([diamond(a=5 + number / 100)], CUTOFF, tmp_path)
-        (new,) = set(tmp_path.glob("*.npz")) - before
-        return new
-
-    def age(path: Path, days: float) -> None:
-        os.utime(path, (time.time() - days * 86400,) * 2)
-
-    used, old, recent = (build(number) for number in range(3))
-    (tmp_path / "mine.npz").write_bytes(b"not a cache of graphs")
-    for path, days in ((used, 31), (old, 31), (recent, 29)):
-        age(path, days)
-    graph_cache.cached([diamond(a=5)], CUTOFF, tmp_path)  # read, and so used today
-    new = build(3)
-    assert set(tmp_path.glob("*.npz")) == {used, recent, new, tmp_path / "mine.npz"}
-    later = {build(number) for number in range(4, 4 + graph_cache.KEPT - 1)}
-    assert set(tmp_path.glob("graphs-*.npz")) <= {used, new, *later}
-    assert len(list(tmp_path.glob("graphs-*.npz"))) == graph_cache.KEPT
-    assert (tmp_path / "mine.npz").exists()
-
-
-# --------------------------------------------------------------------------------------------------- shared sites
-
-
-def alloy(**parts: float) -> Structure:
-    """Diamond sites shared by elements."""
-    return Structure(diamond().lattice, [parts] * 2, diamond().frac_coords)
-
-
-def on_sites(built: Graphs) -> list[dict[str, Any]]:
-    """What each atom is of."""
-    table = np.concatenate([np.eye(graphs.FIRST_MIXTURE), built.mixtures])[built.atomic_numbers]
-    return [{SYMBOLS[k - 1]: pytest.approx(row[k]) for k in np.flatnonzero(row)} for row in table]
-
-
-@given(st.lists(st.floats(0.001, 0.999), min_size=1, max_size=4))
-def test_sites_are_shared_as_the_structure_says(fractions: list[float]) -> None:
-    crystals = [alloy(Si=1 - x, Ge=x) for x in fractions]
-    crystals.insert(1, diamond())
-    expected = [crystals[k].species_and_occu[0].get_el_amt_dict() for k in range(len(crystals)) for _ in range(2)]
-    for given_as in (crystals, [crystal.as_dict() for crystal in crystals]):
-        built = neighbors.build(given_as, CUTOFF)
-        assert on_sites(built) == expected
-        assert on_sites(graphs.merged(built)) == expected[::2]
-        assert on_sites(built.select(np.array([1, 0]))) == [*expected[2:4], *expected[:2]]
-        assert len(built.mixtures) == len(set(fractions))
-
-
-def test_the_order_of_elements_and_rounding_do_not_matter() -> None:
-    same = [alloy(Si=0.25, Ge=0.75), alloy(Ge=0.75, Si=0.25), alloy(**{"Ge4+": 0.5, "Ge": 0.25, "Si": 0.25})]
-    same.append(alloy(Si=0.24999, Ge=0.74997))
-    built = neighbors.build(same, CUTOFF)
-    np.testing.assert_allclose(np.unique(built.mixtures, axis=0), built.mixtures[:1])
-    assert set(built.atomic_numbers) == {graphs.FIRST_MIXTURE}
-    pure = [diamond("Si"), alloy(Si=0.9999), alloy(**{"Si": 0.5, "Si4+": 0.5})]
-    assert_same(neighbors.build(pure, CUTOFF), neighbors.build([diamond()] * 3, CUTOFF))
-
-
-def test_other_mixtures_on_other_sites_are_told_apart() -> None:
-    frac = diamond().frac_coords
-    mixed = Structure(diamond().lattice, [{"Si": 0.5, "Ge": 0.5}, {"Si": 0.4, "Ge": 0.6}], frac)
-    fewer = graphs.merged(neighbors.build([mixed, alloy(Si=0.5, Ge=0.5)], CUTOFF))
-    assert fewer.atom_counts.tolist() == [2, 1]
-
-
-def test_parts_of_the_work_agree_on_mixtures(monkeypatch: pytest.MonkeyPatch) -> None:
-    crystals = [alloy(Si=1 - x, Ge=x) for x in (0.1, 0.2, 0.3, 0.1, 0.3, 0.4)]
-    built = neighbors.build(crystals, CUTOFF)
-    monkeypatch.setattr(neighbors, "CRYSTALS_A_PART", 2)
-    assert_same(neighbors.build(crystals, CUTOFF), built)
-    assert on_sites(built)[::2] == [crystal.species_and_occu[0].get_el_amt_dict() for crystal in crystals]
-
-
-def test_a_lonely_mixture_is_named() -> None:
-    lonely = Structure(Lattice.cubic(9), [{"Xe": 0.5, "Kr": 0.5}], [[0, 0, 0]])
-    with pytest.raises(InputError, match=r"structure 0 \(mixture1\): atom 0 \(mixture\) has no neighbour"):
-        neighbors.build([lonely], CUTOFF)
 
 
 # -------------------------------------------------------------------------------------------------- what is alike

@@ -84,7 +84,7 @@ def test_a_model_is_downloaded_once(server: Server, tmp_path: Path) -> None:
 
 @needs_shared
 def test_a_downloaded_model_predicts(server: Server, tmp_path: Path) -> None:
-    from test_megnet import crystals, predicted
+    from some_crystals import crystals, predicted
 
     from bandgaps.structure import model_files
 

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import gzip
-import json
 from collections import defaultdict
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from helpers import SHARED, needs_shared
+from helpers import first_rows, needs_shared
 from pymatgen.core import Composition, Lattice, Structure
 
 from bandgaps import formulas
@@ -63,10 +61,9 @@ def test_periodic_images_are_neighbours(constant: float, isolated: bool) -> None
 
 @needs_shared
 def test_isolated_atoms_are_those_pymatgen_finds_alone() -> None:
-    text = gzip.decompress((SHARED / "mp-2019.json.gz").read_bytes())
-    start = text.index(b'"data": [[') + len(b'"data": [')
-    for line in text[start : start + 2_000_000].split(b'], ["mp-')[:-1]:
-        structure = Structure.from_dict(json.loads(line[line.index(b"{") : line.rindex(b"}") + 1]))
+    columns, rows = first_rows(300)
+    for row in rows:
+        structure = Structure.from_dict(row[columns.index("structure")])
         alone = any(len(neighbours) == 0 for neighbours in structure.get_all_neighbors(cleaning.ISOLATION_CUTOFF))
         assert cleaning.has_isolated_atom(structure) is alone
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import re
@@ -16,9 +15,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from helpers import ROOT, SAMPLE, SHARED, needs_shared, run_here
+from helpers import ROOT, SAMPLE, first_rows, needs_shared, run_here
 from materials_project_server import KEY, Server, many_crystals, serving
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import SETTINGS, Lattice, Structure
 
 import query
 from bandgaps.errors import InputError, exit_code
@@ -70,7 +69,13 @@ def is_one_line(text: str) -> bool:
 # ------------------------------------------------------------------------------------------------ the Materials Project
 
 
-def test_killed_download_goes_on_where_it_stopped(server: Server, tmp_path: Path, environment: dict[str, str]) -> None:
+def test_killed_download_goes_on_where_it_stopped(
+    server: Server,
+    schema_made_once: None,
+    tmp_path: Path,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     arrived, killed = threading.Event(), threading.Event()
 
     def hang(parameters: dict[str, str]) -> str | None:
@@ -91,7 +96,9 @@ def test_killed_download_goes_on_where_it_stopped(server: Server, tmp_path: Path
 
     server.trouble = lambda parameters: None
     server.requests.clear()
-    done = run([], tmp_path, environment)
+    monkeypatch.setenv("MP_API_KEY", KEY)
+    monkeypatch.setenv("MP_API_ENDPOINT", server.endpoint)
+    done = run_here(query.main, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert server.ids_sent() == before[1000:]  # the chunk that was under way, and none that had come
     assert not any("_sort_fields" in request for request in server.requests)  # nor the list
@@ -146,7 +153,12 @@ def test_without_a_key_the_sample_is_taken_and_said_so(tmp_path: Path, environme
     assert meta["source"] == "sample" and meta["steps"][-1]["rows"] == len(table)
     assert meta["counts"]["test"] == (table["split"] == "test").sum() > 0
 
-    refused = run(["--source", "mp"], tmp_path, environment)
+
+def test_a_key_that_is_missing_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MP_API_KEY", "PMG_MAPI_KEY", "MAPI_KEY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delitem(SETTINGS, name, raising=False)
+    refused = run_here(query.main, "--source", "mp", cwd=tmp_path)
     assert refused.returncode == 2 and is_one_line(refused.stderr) and "--source mp: no Materials" in refused.stderr
 
 
@@ -380,23 +392,9 @@ def test_matminer_reads_the_table(tmp_path: Path) -> None:
     assert theirs["band_gap"].tolist() == table["band_gap"].tolist()
 
 
-def first_rows(path: Path, number: int) -> tuple[list[str], list[list[Any]]]:
-    """Columns and first rows of a table, without parsing all of it."""
-    text = gzip.decompress(path.read_bytes()).decode()
-    decoder = json.JSONDecoder()
-    columns, _ = decoder.raw_decode(text, re.search(r'"columns": ?', text).end())  # type: ignore[union-attr]
-    rows: list[list[Any]] = []
-    position = re.search(r'"data": ?\[', text).end()  # type: ignore[union-attr]
-    while len(rows) < number:
-        row, end = decoder.raw_decode(text, position)
-        rows.append(row)
-        position = end + len(", ")
-    return columns, rows
-
-
 @needs_shared
 def test_beginning_of_the_materials_project_of_2019(tmp_path: Path) -> None:
-    columns, rows = first_rows(SHARED / "mp-2019.json.gz", 1500)
+    columns, rows = first_rows(1500)
     content = {"columns": columns, "index": list(range(len(rows))), "data": rows}
     (tmp_path / "beginning.json").write_text(json.dumps(content))
     output = tmp_path / "table.json.gz"
