@@ -120,13 +120,16 @@ def evaluate(options: argparse.Namespace, table: pd.DataFrame, path: Path, targe
 
 def tune(options: argparse.Namespace, table: pd.DataFrame, path: Path, target: str) -> None:
     """Search for hyperparameters and print what was found."""
+    from bandgaps.files import replacing
     from bandgaps.structure import tuning
 
     folder = options.output or Path(f"data/models/megnet-{target}")
     chosen = choices(options)
     found = tuning.search(table, path, target, options.tune, folder.with_name(folder.name + ".trials"), chosen)
-    found.to_csv(options.metrics / "structure-tuning.csv", index=False)
-    print(f"{found.to_string(index=False)}\nwrote {options.metrics / 'structure-tuning.csv'}")
+    path = options.metrics / "structure-tuning.csv"
+    with replacing(path) as temporary:
+        found.to_csv(temporary, index=False)
+    print(f"{found.to_string(index=False)}\nwrote {path}")
 
 
 def train(options: argparse.Namespace, table: pd.DataFrame, path: Path, target: str) -> None:

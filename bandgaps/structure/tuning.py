@@ -22,7 +22,7 @@ from bandgaps.structure.network import Hyperparameters
 
 FEWEST_EPOCHS = 2
 HALVED = 2  # of the trials, one in so many goes on
-TRIED: Mapping[str, tuple[Any, ...]] = {  # the numbers that a trial chooses from
+TRIED: dict[str, tuple[Any, ...]] = {  # the numbers that a trial chooses from
     "learning_rate": (1e-3, 1.5e-3, 2e-3, 3e-3, 4e-3, 6e-3),
     "batch_size": (32, 64, 128),
     "auxiliary_weight": (0.1, 0.3, 1.0),

@@ -123,9 +123,8 @@ def test_measured_gaps_are_learnt_on_top_of_calculated_ones(levels: Path) -> Non
     np.testing.assert_allclose(found.median[known > 0], known[known > 0], atol=0.4)
     assert (found.median == 0)[known == 0].mean() > 0.8
     scores = json.loads((levels / "data/metrics/structure.json").read_text())["measured"]
-    assert scores["all"]["n"] == 60 and scores["non-metals"]["n"] == 40
-    assert scores["non-metals"]["mae"] > 0.3  # compositions left out are harder than those it has seen
-    assert scores["non-metals"]["mae"] > np.abs(found.median - known)[known > 0].mean()
+    assert scores["all"]["n"] == len(rows) and scores["non-metals"]["n"] == (known > 0).sum() < len(rows)
+    assert scores["non-metals"]["mae"] > 2 * np.abs(found.median - known)[known > 0].mean()  # harder when left out
 
 
 def test_a_fidelity_that_the_table_lacks_is_named(levels: Path, tmp_path: Path) -> None:
