@@ -27,8 +27,6 @@ from bandgaps.errors import InputError, exit_code
 from bandgaps.levels import CALCULATED, LEVELS
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from bandgaps.structure.ensemble import Model
 
 BUNDLED = Path(__file__).parent / "data/models/megnet-multifidelity"
@@ -37,113 +35,60 @@ BUNDLED = Path(__file__).parent / "data/models/megnet-multifidelity"
 def main(arguments: Sequence[str] | None = None) -> None:
     """Predict, score, search or train, as asked."""
     options = parser().parse_args(arguments)
-    if options.predict:
-        predict(options)
-        return
 
-    from bandgaps.structure import tables  # the table is read before TensorFlow starts, which takes longer
-    from bandgaps.table import columns
+    from bandgaps.files import replacing
+    from bandgaps.structure import (
+        checkpoints,
+        figures,
+        fitting,
+        model_files,
+        prediction,
+        scoring,
+        tables,
+        trainer,
+        tuning,
+    )
+    from bandgaps.table import account, columns
+
+    if options.predict or options.evaluate or options.weights:
+        model = model_files.load(options.weights or BUNDLED, options.published, options.published_url)
+        name = checked(model, options)
+    if options.predict:
+        print(f"model: {name}", file=sys.stderr, flush=True)
+        if options.csv:
+            rows, wrong = prediction.to_csv(model, name, options.predict, options.csv, options.fidelity)
+        else:
+            rows, wrong = prediction.to_screen(model, options.predict, options.fidelity)
+        if wrong:
+            raise InputError(f"{wrong:,} of {wrong + rows:,} crystals could not be predicted; see the lines above")
+        return
 
     path = options.evaluate or options.data
     try:
         table, target = tables.read(path, options.target, options.fidelities or ())
     except columns.MissingNumbersError as error:
         raise InputError(f"{error} with query.py --drop-missing") from None
+    test = table[table["split"] == "test"]
     if options.evaluate or options.weights:
-        evaluate(options, table, path, target)
-    elif options.tune:
-        tune(options, table, path, target)
-    else:
-        train(options, table, path, target)
-
-
-def predict(options: argparse.Namespace) -> None:
-    """Predict the gaps of crystals, to the screen or into a CSV."""
-    from bandgaps.files import sha256
-    from bandgaps.resumable import ResumableCsv
-    from bandgaps.structure import prediction
-
-    model, name = loaded(options)
-    print(f"model: {name}", file=sys.stderr, flush=True)
-    if options.csv is None:
-        prediction.predict(model, options.predict, (seen := Shown()).show, options.fidelity)
-        wrong, rows = seen.wrong, seen.rows
-    else:
-        files = [sha256(item) if item.is_file() else "" for item in options.predict]
-        asked = [*map(str, options.predict), *files, name, str(model.card.get("date")), str(options.fidelity)]
-        with ResumableCsv(options.csv, " ".join(asked)) as csv:
-
-            def add(table: pd.DataFrame | None, inputs: int, errors: list[str]) -> None:
-                tell(errors)
-                csv.add(table, inputs, len(errors))
-                print(f"{csv.done:,} crystals", file=sys.stderr, flush=True)
-
-            prediction.predict(model, options.predict, add, options.fidelity, csv.done)
-        wrong, rows = csv.wrong, csv.rows
-        print(f"wrote {options.csv}: {rows:,} crystals" if rows else f"{options.csv}: not written")
-    if wrong:
-        raise InputError(f"{wrong:,} of {wrong + rows:,} crystals could not be predicted; see the lines above")
-
-
-class Shown:
-    """Prints predictions under one heading, and counts them."""
-
-    def __init__(self) -> None:
-        self.rows = self.wrong = 0
-
-    def show(self, table: pd.DataFrame | None, inputs: int, errors: list[str]) -> None:
-        """Print rows and errors."""
-        from bandgaps.structure.prediction import formatted
-
-        if table is not None:
-            print(formatted(table, header=not self.rows), flush=True)
-        tell(errors)
-        self.rows, self.wrong = self.rows + inputs - len(errors), self.wrong + len(errors)
-
-
-def tell(errors: Sequence[str]) -> None:
-    """Print what cannot be predicted, a line each."""
-    for error in errors:
-        print(f"error: {' '.join(error.split())}", file=sys.stderr)
-
-
-def evaluate(options: argparse.Namespace, table: pd.DataFrame, path: Path, target: str) -> None:
-    """Score a trained model on a table."""
-    from bandgaps.structure import scoring
-    from bandgaps.table.account import stem
-
-    model, name = loaded(options)
-    rows = table if options.evaluate else table[table["split"] == "test"]
-    written = outputs(options, f"structure-{stem(path)}" if options.evaluate else "structure")
-    scoring.score(model, name, rows, path, target, options.fidelity, *written)
-
-
-def tune(options: argparse.Namespace, table: pd.DataFrame, path: Path, target: str) -> None:
-    """Search for hyperparameters and print what was found."""
-    from bandgaps.files import replacing
-    from bandgaps.structure import tuning
-
-    folder = options.output or Path(f"data/models/megnet-{target}")
-    chosen = choices(options)
-    found = tuning.search(table, path, target, options.tune, folder.with_name(folder.name + ".trials"), chosen)
-    path = options.metrics / "structure-tuning.csv"
-    with replacing(path) as temporary:
-        found.to_csv(temporary, index=False)
-    print(f"{found.to_string(index=False)}\nwrote {path}")
-
-
-def train(options: argparse.Namespace, table: pd.DataFrame, path: Path, target: str) -> None:
-    """Train a model, score it on test rows, and write it."""
-    from bandgaps.structure import checkpoints, figures, fitting, model_files, scoring, trainer
+        rows, stem = (table, f"structure-{account.stem(path)}") if options.evaluate else (test, "structure")
+        scoring.score(model, name, rows, path, target, options.fidelity, *outputs(options, stem))
+        return
 
     output = options.output or Path(f"data/models/megnet-{target}")
+    if options.tune:
+        trials = output.with_name(output.name + ".trials")
+        found = tuning.search(table, path, target, options.tune, trials, choices(options))
+        with replacing(options.metrics / "structure-tuning.csv") as temporary:
+            found.to_csv(temporary, index=False)
+        print(f"{found.to_string(index=False)}\nwrote {options.metrics / 'structure-tuning.csv'}")
+        return
+
     kept = output.with_name(output.name + ".checkpoints")
     try:
         model, history = fitting.train(table, path, target, kept, **choices(options))
     except trainer.CheckpointError as error:
         raise InputError(f"{error} with --restart") from None
     model = replace(model, card={"name": output.name, **model.card})
-    test = table[table["split"] == "test"]
     result = scoring.score(model, output.name, test, path, target, None, *outputs(options, "structure"))
     model_files.save(replace(model, card={**model.card, **scoring.for_card(result)}), output)
     figures.learning_curve(options.figures / "structure-learning-curve.pdf", history)
@@ -191,16 +136,13 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def loaded(options: argparse.Namespace) -> tuple[Model, str]:
-    """The model that is asked for, else the bundled one, and its name."""
-    from bandgaps.structure import model_files
-
-    which = options.weights or BUNDLED
-    model = model_files.load(which, options.published, options.published_url)
+def checked(model: Model, options: argparse.Namespace) -> str:
+    """The name of the model that is asked for, if it knows the fidelity that is asked for."""
+    name = Path(options.weights or BUNDLED).name
     if options.fidelity and options.fidelity not in model.fidelities:
         known = ", ".join(model.fidelities) or "only one, which needs no name"
-        raise InputError(f"--fidelity {options.fidelity}: {Path(which).name} does not know it; it knows {known}")
-    return model, Path(which).name
+        raise InputError(f"--fidelity {options.fidelity}: {name} does not know it; it knows {known}")
+    return name
 
 
 def choices(options: argparse.Namespace) -> dict[str, Any]:

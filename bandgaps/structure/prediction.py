@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -13,8 +14,10 @@ import numpy as np
 import pandas as pd
 
 from bandgaps.errors import InputError
+from bandgaps.files import sha256
 from bandgaps.formulas import composition_keys
 from bandgaps.intervals import SHARES
+from bandgaps.resumable import ResumableCsv
 from bandgaps.structure import ensemble, neighbors
 from bandgaps.structure.ensemble import Model
 from bandgaps.structure.graphs import Graphs, merged
@@ -43,6 +46,65 @@ class Asked:
     name: str
     crystal: Crystal | None
     error: str = ""
+
+
+def to_screen(model: Model, items: Sequence[Path], fidelity: str | None = None) -> tuple[int, int]:
+    """Print the predictions for all crystals under one heading, and an error for each that has none.
+
+    Returns:
+        How many crystals were predicted, and how many could not be.
+
+    Raises:
+        InputError: as `predict`.
+    """
+    rows = wrong = 0
+
+    def show(table: pd.DataFrame | None, inputs: int, errors: list[str]) -> None:
+        nonlocal rows, wrong
+        if table is not None:
+            print(formatted(table, header=not rows), flush=True)
+        _tell(errors)
+        rows, wrong = rows + inputs - len(errors), wrong + len(errors)
+
+    predict(model, items, show, fidelity)
+    return rows, wrong
+
+
+def to_csv(model: Model, name: str, items: Sequence[Path], path: Path, fidelity: str | None = None) -> tuple[int, int]:
+    """Write the predictions for all crystals as a CSV, and go on with one that was cut off.
+
+    Args:
+        model: a model of structures.
+        name: what to call it.
+        items: structure files, folders of them, or tables.
+        path: the CSV.
+        fidelity: as for `predict`.
+
+    Returns:
+        As `to_screen`.
+
+    Raises:
+        InputError: as `predict`.
+    """
+    files = [sha256(item) if item.is_file() else "" for item in items]
+    with ResumableCsv(
+        path, " ".join([*map(str, items), *files, name, str(model.card.get("date")), str(fidelity)])
+    ) as csv:
+
+        def add(table: pd.DataFrame | None, inputs: int, errors: list[str]) -> None:
+            _tell(errors)
+            csv.add(table, inputs, len(errors))
+            print(f"{csv.done:,} crystals", file=sys.stderr, flush=True)
+
+        predict(model, items, add, fidelity, csv.done)
+    print(f"wrote {path}: {csv.rows:,} crystals" if csv.rows else f"{path}: not written, for it would be empty")
+    return csv.rows, csv.wrong
+
+
+def _tell(errors: Sequence[str]) -> None:
+    """Print what cannot be predicted, a line each."""
+    for error in errors:
+        print(f"error: {' '.join(error.split())}", file=sys.stderr)
 
 
 def predict(
