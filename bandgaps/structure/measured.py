@@ -24,7 +24,7 @@ from bandgaps.structure.graphs import Graphs
 GAP = Kernel(matern=2.0, length=14.0, linear=0.05)  # eV²; by cross-validation
 METAL = Kernel(matern=1.0, length=14.0, linear=0.05)  # of a number that is 1 for metals and -1 for others
 METAL_NOISE = 0.1
-STEEPNESS = 3.0  # of the probability of a metal, over that number
+STEEPNESS = 5.0  # of the probability of a metal, over that number
 LEVELS = (np.arange(101) + 0.5) / 101  # of the quantiles that stand for a prediction
 AT_ONCE = 5_000  # crystals; bounds the memory that covariances take
 FOLDS = 8
