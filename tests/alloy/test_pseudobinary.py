@@ -14,12 +14,12 @@ from bandgaps.structure import neighbors
 
 
 def wurtzite(cation: str, anion: str, a: float, c: float, u: float) -> Structure:
-    sites = np.array([[1 / 3, 2 / 3, 0], [1 / 3, 2 / 3, u]])
+    sites = [[1 / 3, 2 / 3, 0.0], [1 / 3, 2 / 3, u]]
     return Structure.from_spacegroup("P6_3mc", Lattice.hexagonal(a, c), [cation, anion], sites)
 
 
 def perovskite(anion: str, a: float) -> Structure:
-    sites = np.array([[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0]])
+    sites = [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, 0.5, 0.0]]
     return Structure.from_spacegroup("Pm-3m", Lattice.cubic(a), ["Cs", "Pb", anion], sites)
 
 
