@@ -6,6 +6,7 @@ Colours are those of Okabe and Ito, which people who do not tell red from green 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,13 +83,14 @@ def measured_curve(axes: Axes, measured: Measured | None) -> None:
         axes.plot(measured.x, measured.gap, color=RED, linestyle="--", label=label)
     for x, gap, valleys in measured.crossings if measured else ():
         axes.plot(x, gap, color=RED, marker="|", markersize=9)
-        place: dict[str, Any] = {"xytext": (0, -7), "textcoords": "offset points", "ha": "center", "va": "top"}
+        place: dict[str, Any] = {"xytext": (0, 6), "textcoords": "offset points", "ha": "center"}
         axes.annotate(valleys.replace("-", "–"), (x, gap), color=RED, fontsize=8, **place)
 
 
 def alloy_axes(axes: Axes, system: System, label: str, below: bool = False) -> None:
     """Labels, limits and the legend, which is above the curves or `below` the axes; x is the fraction of B in A-B."""
-    a, b = (name if name in SYMBOLS else f"({name})" for name in system)
+    subscripts = (re.sub(r"(\d+)", r"$_{\1}$", name) for name in system)
+    a, b = (name if name in SYMBOLS else f"({name})" for name in subscripts)
     axes.set(xlabel=f"x in {a}$_{{1-x}}${b}$_x$", ylabel="band gap (eV)", xlim=(0, 1))
     bottom, top = axes.get_ylim()
     axes.set_ylim(min(0.0, bottom), top if below else 1.35 * top)
