@@ -1,4 +1,4 @@
-"""python explore_composition.py [--system Si-Ge].
+"""python explore_composition.py [--system GaAs-AlAs].
 
 Draw the gap over the whole range of an alloy as models of compositions predict it, with its uncertainty and the
 measured curve: at the level of the calculated gaps (PBE) and, beside it, at that of measurement. Both models come with
@@ -72,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
     """What can be asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    system = "The alloy's two elements (default: %(default)s)."
+    system = "The alloy's two elements, or two compounds that differ in one element (default: %(default)s)."
     add("--system", default="Si-Ge", metavar="A-B", help=system)
     models = "A folder of models that composition.py trained on calculated gaps (default: the one of the project)."
     add("--models", type=Path, metavar="FOLDER", help=models)

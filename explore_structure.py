@@ -1,7 +1,8 @@
-"""python explore_structure.py [--model FOLDER | NAME] [--fidelity experiment] [--composition Si49Ge51 ...] [--anchor].
+"""python explore_structure.py [--system GaAs-AlAs | --ends A.cif B.cif] [--composition Al0.3Ga0.7As ...] [--anchor].
 
 Predict the gap of a disordered alloy from the crystal structure, over its whole range: of every symmetry-distinct
-ordering, of special quasirandom structures, and of one site that both elements share.
+ordering, of special quasirandom structures, and of one site that both elements share. The alloy is one of two elements,
+or of two compounds of one structure that differ in one element: bundled crystals, or files.
 
 Reads the bundled model, another folder of structure.py, or published weights by name or path. Draws
 figures/SiGe-disordered-structures.pdf (orderings at silicon's volume) and SiGe-disordered-structures-scaled.pdf (all of
@@ -36,28 +37,31 @@ Result = TypeVar("Result")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw the figures, print the tables, and write the curve."""
     options = parser().parse_args(arguments)
-    from bandgaps import formulas
-    from bandgaps.alloy import enumlib, exploration, measured_curves, orderings, quasirandom, random_alloy
-    from bandgaps.alloy.pseudobinary import PseudobinaryAlloy
+    from bandgaps.alloy import ends, enumlib, exploration, measured_curves, orderings, random_alloy
     from bandgaps.files import write_json
+    from bandgaps.formulas import parse_system
     from bandgaps.structure import model_files
 
-    system = naming("--system", formulas.parse_system, options.system)
-    crystals = naming("--system", PseudobinaryAlloy.of_elements, system)
-    if options.anchor and measured_curves.gap_citation(system) is None:
-        known = ", ".join("-".join(each) for each in measured_curves.GAPS)
-        raise InputError(f"--anchor: no measured gaps known for {crystals.label}, only for {known}; leave it out")
-    sites = len(crystals.sublattice)
-    wanted = [
-        naming("--composition", quasirandom.read_composition, formula, system, sites)
-        for formula in options.composition or ()
-    ]
-    naming("--max-atoms", orderings.check_size, options.max_atoms, len(crystals.first), sites)
+    try:
+        crystals = ends.of_files(options.ends) if options.ends else ends.of_system(parse_system(options.system))
+    except ends.NoCommonStructureError as error:
+        choices = [f"--ends {one} {other}" for one, other in error.choices]
+        raise InputError(f"--system: {error}; choose one: {', '.join([*choices, '--ends A.cif B.cif'])}") from None
+    except InputError as error:
+        raise InputError(f"{'--ends' if options.ends else '--system'}: {error}") from None
+    if options.anchor and not measured_curves.is_whole(crystals.names):
+        known = ", ".join(each.label for each in measured_curves.all_measured() if each.is_whole)
+        raise InputError(f"--anchor: no measured gaps of both ends known for {crystals.label}, only for {known}")
+    wanted = options.composition or []
+    for formula in wanted:
+        naming("--composition", crystals.read, formula)
+    max_atoms = options.max_atoms or max(10, len(crystals.first))
+    naming("--max-atoms", orderings.check_size, crystals.first, crystals.elements[0], max_atoms)
     if options.enumerator == "pymatgen":
-        found = naming("--enumerator", enumlib.orderings_by_enumlib, crystals.first, system, options.max_atoms)
+        found = naming("--enumerator", enumlib.orderings_by_enumlib, crystals.first, crystals.elements, max_atoms)
     else:
-        found = crystals.orderings(options.max_atoms)
-    print(f"{len(found):,} orderings of {crystals.label} in cells of up to {options.max_atoms} atoms")
+        found = crystals.orderings(max_atoms)
+    print(f"{len(found):,} orderings of {crystals.label} in cells of up to {max_atoms} atoms")
 
     model = model_files.load(options.model)
     fidelities = model.hyperparameters.fidelities
@@ -80,11 +84,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         explored, lambda what: options.figures / name(alloy, f"disordered-{what}", unusual), options.anchor
     )
     metrics = {"model": Path(options.model).name, **exploration.metrics(explored, wanted)}
-    tell_means(alloy.means(explored.unscaled), f"at {system[0]}'s volume")
+    tell_means(alloy.means(explored.unscaled), f"at {crystals.names[0]}'s volume")
     tell_means(alloy.means(explored.scaled), "at the alloy's volume")
     tell_curves(metrics)
-    for composition, result in zip(wanted, metrics["compositions"], strict=True):
-        tell_composition(exploration.beside_ends(explored, composition), result)
+    for formula, result in zip(wanted, metrics["compositions"], strict=True):
+        tell_composition(exploration.beside_ends(explored, formula), result)
     write_json(metrics, path)
     print(f"\nwrote figures and tables to {options.figures}/, and {path}")
 
@@ -95,10 +99,17 @@ def parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--model", default=BUNDLED, help="model folder, .hdf5 file or published name (%(default)s)")
     add("--fidelity", choices=LEVELS, help="which gap to predict (experiment where the model knows it)")
-    add("--system", default="Si-Ge", metavar="A-B", help="two elements with diamond lattices (%(default)s)")
-    limit = "largest cell of the orderings, in atoms (%(default)s; 16 is the most and takes minutes)"
-    add("--max-atoms", type=whole_number(1, 1000), default=10, metavar="N", help=limit)
-    add("--composition", nargs="+", metavar="FORMULA", help="print the gap (eV) of these formulas, represented twice")
+    which = parser.add_mutually_exclusive_group()
+    system = "two elements with diamond lattices, or two bundled compounds of one structure (%(default)s)"
+    which.add_argument("--system", default="Si-Ge", metavar="A-B", help=system)
+    ends = "the crystals at both ends instead: files, or bundled ones such as wurtzite-Zn-O"
+    which.add_argument("--ends", nargs=2, metavar=("A", "B"), help=ends)
+    limit = (
+        "largest cell of the orderings, in atoms (10, or the ends' cell; 16 is the most for Si-Ge, and takes minutes)"
+    )
+    add("--max-atoms", type=whole_number(1, 1000), metavar="N", help=limit)
+    compositions = "print the gap (eV) of these formulas, such as Al0.3Ga0.7As, represented twice"
+    add("--composition", nargs="+", metavar="FORMULA", help=compositions)
     curve = "what is the model's curve (shared-site for the fidelity experiment, else orderings)"
     add("--disorder", choices=REPRESENTATIONS, help=curve)
     raw = "leave out the residual bowing correction, known from held-out alloys of other systems"

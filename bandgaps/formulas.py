@@ -22,15 +22,72 @@ ISOTOPES = {"D": "H", "T": "H"}
 
 
 def parse_system(text: str) -> System:
-    """Read the two elements of an alloy, written as in Si-Ge.
+    """Read the two ends of an alloy, written as in Si-Ge or GaAs-AlAs.
+
+    Returns:
+        Their formulas, reduced, otherwise as they were written.
 
     Raises:
-        InputError: they are not two different elements.
+        InputError: they are neither two elements nor two compounds that `exchanged` takes.
     """
-    a, _, b = text.partition("-")
-    if a not in SYMBOLS or b not in SYMBOLS or a == b:
-        raise InputError(f"the system {text!r} is not two different elements; write them as in Si-Ge")
-    return a, b
+    ends = text.split("-")
+    how = "write two elements or two compounds that differ in one element, as in Si-Ge or GaAs-AlAs"
+    if len(ends) != 2:
+        raise InputError(f"the system {text[:80]!r} is not two formulas; {how}")
+    try:
+        system = tuple(_as_written(end) for end in ends)
+    except ValueError as error:
+        raise InputError(f"the system {text[:80]!r}: {error}; {how}") from None
+    try:
+        exchanged((system[0], system[1]))
+    except InputError as error:
+        raise InputError(f"the system {text[:80]!r}: {error}; {how}") from None
+    return system[0], system[1]
+
+
+def _as_written(formula: str) -> str:
+    """A formula as it is spelled, if it is reduced: PbTe stays PbTe, Pb2Te2 becomes pymatgen's TePb."""
+    if formula in SYMBOLS:
+        return formula
+    composition = _composition(formula)
+    if any(amount != round(amount) for amount in composition.values()):
+        raise ValueError(f"{formula[:80]} has amounts that are not whole")
+    return formula if composition.get_reduced_composition_and_factor()[1] == 1 else reduced_formula(formula)
+
+
+def exchanged(system: System) -> System:
+    """The elements in which the ends of an alloy differ: Ga and Al of GaAs and AlAs.
+
+    Args:
+        system: formulas of the ends.
+
+    Raises:
+        InputError: they do not differ in one element, in equal amounts.
+    """
+    first, second = (_composition(end) for end in system)
+    own, other = ([e for e in one if e not in two] for one, two in ((first, second), (second, first)))
+    if len(own) != 1 or len(other) != 1:
+        names = [", ".join(e.symbol for e in each) or "nothing" for each in (own, other)]
+        raise InputError(
+            f"{system[0]} and {system[1]} do not differ in one element; only the first has {names[0]}, only the second "
+            f"{names[1]}"
+        )
+    scale = first[own[0]] / second[other[0]]
+    unlike = [e.symbol for e in first if e != own[0] and abs(first[e] - scale * second[e]) > 1e-6 * first[e]]
+    if unlike:
+        raise InputError(f"{system[0]} and {system[1]} have different amounts of {', '.join(unlike)}")
+    return own[0].symbol, other[0].symbol
+
+
+def fraction_column(system: System) -> str:
+    """What tables of an alloy call the fraction of the second end: x_Ge of Si-Ge, x_Al of GaAs-AlAs."""
+    return f"x_{exchanged(system)[1]}"
+
+
+def mixture(system: System, first: int, second: int) -> str:
+    """The formula of an alloy of so many units of one end and so many of the other: Si49Ge51, (GaAs)1(AlAs)3."""
+    parts = zip(system, (first, second), strict=True)
+    return "".join(f"{end if end in SYMBOLS else f'({end})'}{count}" for end, count in parts if count)
 
 
 def reduced_formula(formula: object) -> str:
@@ -102,7 +159,7 @@ def _composition(formula: str) -> Composition:
         composition = Composition(formula)
     except (ValueError, ArithmeticError, KeyError, TypeError) as error:
         raise ValueError(f"not a formula ({error})") from None
-    unknown = [str(part) for part in composition if not isinstance(part, Element)]
+    unknown = [part.symbol for part in composition if not isinstance(part, Element)]
     if unknown:
         raise ValueError(f"{', '.join(unknown)}: no such element")
     if not 0 < composition.num_atoms < math.inf:

@@ -6,6 +6,7 @@ Colours are those of Okabe and Ito, which people who do not tell red from green 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bandgaps.elements import SYMBOLS
 from bandgaps.files import replacing
+from bandgaps.formulas import System
 from bandgaps.metrics import scores
 
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#7F7F7F"
@@ -64,11 +67,13 @@ class Measured:
         x: fraction of the second end, shape (n,).
         gap: eV, shape (n,).
         citation: who measured it.
+        crossings: where another valley becomes the lowest: x, gap (eV), and the two, such as Γ-X.
     """
 
     x: np.ndarray
     gap: np.ndarray
     citation: str
+    crossings: tuple[tuple[float, float, str], ...] = ()
 
 
 def measured_curve(axes: Axes, measured: Measured | None) -> None:
@@ -76,10 +81,16 @@ def measured_curve(axes: Axes, measured: Measured | None) -> None:
     if measured:
         label = f"measured ({measured.citation})"
         axes.plot(measured.x, measured.gap, color=RED, linestyle="--", label=label)
+    for x, gap, valleys in measured.crossings if measured else ():
+        axes.plot(x, gap, color=RED, marker="|", markersize=9)
+        place: dict[str, Any] = {"xytext": (0, 6), "textcoords": "offset points", "ha": "center"}
+        axes.annotate(valleys.replace("-", "–"), (x, gap), color=RED, fontsize=8, **place)
 
 
-def alloy_axes(axes: Axes, a: str, b: str, label: str, below: bool = False) -> None:
-    """Labels, limits and the legend, which is above the curves or `below` the axes."""
+def alloy_axes(axes: Axes, system: System, label: str, below: bool = False) -> None:
+    """Labels, limits and the legend, which is above the curves or `below` the axes; x is the fraction of B in A-B."""
+    subscripts = (re.sub(r"(\d+)", r"$_{\1}$", name) for name in system)
+    a, b = (name if name in SYMBOLS else f"({name})" for name in subscripts)
     axes.set(xlabel=f"x in {a}$_{{1-x}}${b}$_x$", ylabel="band gap (eV)", xlim=(0, 1))
     bottom, top = axes.get_ylim()
     axes.set_ylim(min(0.0, bottom), top if below else 1.35 * top)

@@ -91,10 +91,43 @@ def test_isotopes_of_hydrogen_are_hydrogen() -> None:
     assert formulas.has_together("D2O", "H-O")
 
 
-@pytest.mark.parametrize("text", ["Si", "Si-", "Si-Si", "Si-Xx", "silicon-germanium", ""])
-def test_a_system_is_two_different_elements(text: str) -> None:
-    with pytest.raises(InputError, match="not two different elements; write them as in Si-Ge"):
+NO_SYSTEMS = {
+    "two formulas": ["Si", "", "Si-Ge-Sn"],
+    "formula": ["Si-", "silicon-germanium", "Si-1e400"],
+    "no such element": ["Si-Xx"],
+    "whole": ["GaAs-Al0.5As0.5"],
+    "do not differ in one element": ["Si-Si", "GaAs-InP", "SiC-Si", "GaAs-As2Ga2"],
+    "different amounts of As": ["Ga3As2-AlAs"],
+}
+
+
+@pytest.mark.parametrize(("why", "text"), [(why, text) for why, texts in NO_SYSTEMS.items() for text in texts])
+def test_a_system_is_two_elements_or_compounds_that_differ_in_one(why: str, text: str) -> None:
+    with pytest.raises(InputError, match=f"{why}.*; write two elements or two compounds .* Si-Ge or GaAs-AlAs"):
         formulas.parse_system(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "system", "elements"),
+    [
+        ("Si-Ge", ("Si", "Ge"), ("Si", "Ge")),
+        ("Na-Cl", ("Na", "Cl"), ("Na", "Cl")),
+        ("PbS-PbTe", ("PbS", "PbTe"), ("S", "Te")),
+        ("Ga2As2-AlAs", ("GaAs", "AlAs"), ("Ga", "Al")),
+        ("CsPbI3-CsPbBr3", ("CsPbI3", "CsPbBr3"), ("I", "Br")),
+        ("CH3NH3PbI3-CH3NH3PbBr3", ("CH3NH3PbI3", "CH3NH3PbBr3"), ("I", "Br")),
+    ],
+)
+def test_a_system_is_read_as_it_is_spelled(text: str, system: formulas.System, elements: tuple[str, str]) -> None:
+    assert formulas.parse_system(text) == system
+    assert formulas.exchanged(system) == elements
+    assert formulas.fraction_column(system) == f"x_{elements[1]}"
+
+
+def test_mixtures_are_spelled_as_formulas() -> None:
+    assert [formulas.mixture(("Si", "Ge"), *counts) for counts in ((100, 0), (49, 51))] == ["Si100", "Si49Ge51"]
+    spelled = formulas.mixture(("GaAs", "AlAs"), 7, 3)
+    assert formulas.composition_key(spelled) == formulas.composition_key("Al0.3Ga0.7As")
 
 
 @given(st.dictionaries(st.sampled_from(["Si", "Ge", "O", "Fe", "H"]), st.integers(1, 6), min_size=1), st.integers(2, 5))

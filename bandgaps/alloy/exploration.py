@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pymatgen.core import Composition
 
 from bandgaps.alloy import figures, measured_curves, scores
 from bandgaps.alloy.orderings import Ordering
-from bandgaps.alloy.random_alloy import PredictedAlloy, formula
+from bandgaps.alloy.random_alloy import PredictedAlloy
 from bandgaps.files import replacing
 
 Place = Callable[[str], Path]  # where a file goes, such as figures/SiGe-disordered-curve.csv for curve.csv
@@ -40,19 +40,18 @@ class Exploration:
 
 
 def explore(
-    alloy: PredictedAlloy, found: Sequence[Ordering], wanted: Sequence[Composition], representation: str, seed: int
+    alloy: PredictedAlloy, found: Sequence[Ordering], wanted: Sequence[str], representation: str, seed: int
 ) -> Exploration:
     """Predict an alloy.
 
     Args:
         alloy: with its model.
         found: its orderings.
-        wanted: compositions of quasirandom cells, besides the ends and three between them.
+        wanted: formulas of quasirandom cells, besides the ends and three between them.
         representation: of the disorder, the one that is to be the model's curve.
         seed: of the quasirandom cells.
     """
-    a, b = alloy.alloy.elements
-    always = [Composition(each) for each in (a, f"{a}3{b}", f"{a}{b}", f"{a}{b}3", b)]
+    always = [alloy.alloy.formula(Fraction(quarter, 4)) for quarter in range(5)]
     cells = alloy.quasirandom(list(dict.fromkeys([*always, *wanted])), seed)
     unscaled, scaled = (alloy.orderings(found, scale) for scale in (False, True))
     return Exploration(alloy, representation, unscaled, scaled, cells, alloy.curve(alloy.means(scaled), representation))
@@ -111,7 +110,7 @@ def _write(table: pd.DataFrame, path: Path) -> None:
         table.to_csv(temporary, index=False, float_format="%.6g")
 
 
-def metrics(found: Exploration, wanted: Sequence[Composition]) -> dict[str, Any]:
+def metrics(found: Exploration, wanted: Sequence[str]) -> dict[str, Any]:
     """What was found, in numbers (eV): deviations from the measured curve, and the gaps of the compositions wanted."""
     alloy, computed = found.alloy, found.alloy.first_principles()
     corrections = {
@@ -142,15 +141,15 @@ def _of_first_principles(alloy: PredictedAlloy, computed: pd.DataFrame) -> dict[
     return {"level": level, "orderings": len(computed), **scores.mean_scores(means), "means": own}
 
 
-def beside_ends(found: Exploration, composition: Composition) -> pd.DataFrame:
+def beside_ends(found: Exploration, formula: str) -> pd.DataFrame:
     """The gap of a composition between those of the two ends, represented twice (eV).
 
     Three rows; columns formula, x_B, n_atoms, band_gap and band_gap_std of quasirandom cells, band_gap_shared_site and
     its _std, band_gap_measured.
     """
     alloy = found.alloy
-    a, b = alloy.alloy.elements
-    rows = found.cells.set_index("formula").loc[[a, formula(composition), b]].reset_index()
+    first, last = (alloy.alloy.formula(Fraction(end)) for end in (0, 1))
+    rows = found.cells.set_index("formula").loc[[first, formula, last]].reset_index()
     shared = alloy.shared_sites(rows[alloy.x])
     return rows.assign(
         band_gap_shared_site=shared["band_gap"],

@@ -26,19 +26,19 @@ def orderings(
         path: the PDF; the points go to its CSV.
         points: columns `x_B`, `n_atoms`, `multiplicity`, `band_gap` and `band_gap_std` (eV), one row an ordering.
         means: columns `x_B`, `band_gap` and `band_gap_spread` (eV), one row a composition.
-        system: the two elements (A, B); x is the fraction of B.
+        system: formulas of the ends (A, B); x is the fraction of B.
         measured: the measured curve, None where there is none.
         label: what the model is.
     """
-    a, b = system
-    x = means[f"x_{b}"]
+    column = formulas.fraction_column(system)
+    x = means[column]
     with figure(path, WIDE, points) as axes:
-        _scatter_orderings(axes, points, f"x_{b}", f"{len(points)} orderings")
+        _scatter_orderings(axes, points, column, f"{len(points)} orderings")
         low, high = means["band_gap"] - means["band_gap_spread"], means["band_gap"] + means["band_gap_spread"]
         axes.fill_between(x, low, high, color=BLUE, alpha=0.2, linewidth=0, label="± spread over orderings")
         axes.plot(x, means["band_gap"], color=BLUE, marker="o", markersize=3, label="mean over orderings")
         measured_curve(axes, measured)
-        alloy_axes(axes, a, b, label)
+        alloy_axes(axes, system, label)
 
 
 def disorder(
@@ -61,14 +61,13 @@ def disorder(
         means: of the orderings, columns `x_B`, `band_gap` and `band_gap_std` (eV), one row a composition.
         curve: with both elements on every site, columns `x_B`, `band_gap_shared_site` and its `_std` (eV).
         cells: of the quasirandom structures, columns `x_B` and `band_gap` (eV).
-        system: the two elements (A, B); x is the fraction of B.
+        system: formulas of the ends (A, B); x is the fraction of B.
         measured: the measured curve, None where there is none.
         wide: how many sigma to each side make an interval of 95 %.
         label: what the model is.
         computed: gaps of orderings from first principles, columns `x_B`, `band_gap` (eV) and `level`, their name.
     """
-    a, b = system
-    x = f"x_{b}"
+    x = formulas.fraction_column(system)
     with figure(path, TALL, points) as axes:
         _scatter_orderings(axes, points, x, f"{len(points)} orderings, as predicted")
         gap, std = means["band_gap"], means["band_gap_std"]
@@ -89,7 +88,7 @@ def disorder(
                 rows[x], rows["band_gap"], s=20, marker="x", color="black", linewidth=0.9, zorder=5, label=level
             )
         measured_curve(axes, measured)
-        alloy_axes(axes, a, b, label, below=True)
+        alloy_axes(axes, system, label, below=True)
 
 
 def _scatter_orderings(axes: Axes, points: pd.DataFrame, x: str, label: str) -> None:
@@ -117,16 +116,15 @@ def anchored(
     Args:
         path: the PDF.
         curve: from `scores.anchored_curve`.
-        system: the two elements (A, B); x is the fraction of B.
+        system: formulas of the ends (A, B); x is the fraction of B.
         measured: the measured curve, None where there is none.
         label: what the model is.
     """
-    a, b = system
-    x = curve[f"x_{b}"]
+    x = curve[formulas.fraction_column(system)]
     with figure(path, WIDE, curve) as axes:
         axes.plot(x, curve["band_gap_orderings_anchored"], color=BLUE, label="mean over orderings, anchored")
         axes.plot(x, curve["band_gap_shared_site_anchored"], color=GREEN, label="shared site, anchored")
         measured_curve(axes, measured)
         ends = curve["band_gap_measured"].iloc[[0, -1]]
         axes.scatter([0, 1], ends, color=RED, zorder=3, clip_on=False, label="anchors: the measured ends")
-        alloy_axes(axes, a, b, label)
+        alloy_axes(axes, system, label)

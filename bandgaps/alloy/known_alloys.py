@@ -1,7 +1,7 @@
 """Alloys A(1-x)B(x)C whose gap was measured, and the crystals that go with them.
 
 Lists of measured gaps name alloys by formula only. Where both ends AC and BC are in a table, with one structure, the
-alloy has that structure too, at the volume between theirs (Zen's law).
+alloy has that structure too, in a cell between theirs (Vegard's law).
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def between(crystals: Polymorphs, first: str, second: str) -> tuple[Pseudobinary
         replaced = one.copy()
         replaced.replace_species({a: b})
         if len(one) <= LARGEST and len(one) == len(other) and matcher.fit(replaced, other):
-            return PseudobinaryAlloy(one, (a, b), other.volume), (low, high)
+            return PseudobinaryAlloy.between(one, other), (low, high)
     return None
 
 

@@ -19,7 +19,8 @@ from bandgaps.errors import InputError
 from bandgaps.table.records import ordered
 
 SYMPREC = 1e-4  # Å; the parents are ideal crystals
-MOST_LABELINGS = 20_000_000  # some 60,000 orderings, which take a quarter of a minute and 0.6 GB
+MOST_LABELINGS = 20_000_000  # some 60,000 orderings of Si-Ge, which take a quarter of a minute and 0.6 GB
+MOST_ATOMS = 2_000_000  # in all orderings together
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def orderings(parent: Structure, elements: tuple[str, str], max_atoms: int) -> l
         InputError: `max_atoms` is below the parent's number of atoms, or makes for too many labelings.
     """
     sites = sublattice(parent, elements[0])
-    check_size(max_atoms, len(parent), len(sites))
+    check_size(parent, elements[0], max_atoms)
     operations = _SiteOperations.of(parent, sites)
     found: list[Ordering] = []
     for cells in range(1, max_atoms // len(parent) + 1):
@@ -61,26 +62,36 @@ def sublattice(parent: Structure, element: str) -> list[int]:
     return [number for number, site in enumerate(parent) if site.specie.symbol == element]
 
 
-def check_size(max_atoms: int, atoms: int, sites: int) -> None:
-    """Raise InputError if cells of up to `max_atoms` cannot be enumerated.
+def check_size(parent: Structure, element: str, max_atoms: int) -> None:
+    """Raise InputError if the orderings in cells of up to `max_atoms` cannot be enumerated.
 
     Args:
+        parent: the crystal.
+        element: the one on its sublattice.
         max_atoms: of a cell.
-        atoms: of the parent's cell.
-        sites: of them, those on the sublattice.
     """
+    atoms, sites = len(parent), len(sublattice(parent, element))
     if max_atoms < atoms:
         raise InputError(f"cells of up to {max_atoms} atoms: the parent cell has {atoms}; allow at least as many")
-    labelings, largest = 0, 0
+    operations = len(space_group(parent)["rotations"])
+    labelings, found, largest = 0, 0.0, 0
     for cells in range(1, max_atoms // atoms + 1):
-        labelings += sum(a * a * c for a, c, _ in _diagonals(cells)) << (cells * sites)
-        largest = cells * atoms if labelings <= MOST_LABELINGS else largest
-    if labelings > MOST_LABELINGS:
-        count = f"{labelings:,}" if labelings < 10**15 else f"10^{math.log10(labelings):.0f}"
+        own = sum(a * a * c for a, c, _ in _diagonals(cells)) << (cells * sites)
+        labelings += own
+        found += math.exp(min(math.log(own) - math.log(operations * cells), 700))
+        if labelings <= MOST_LABELINGS and found * cells * atoms <= MOST_ATOMS:
+            largest = cells * atoms
+    if largest < max_atoms // atoms * atoms:
+        allowed = f"allow at most {largest} atoms" if largest else "take ends with fewer such sites"
         raise InputError(
-            f"cells of up to {max_atoms} atoms have {count} labelings, more than the {MOST_LABELINGS:,} that can be "
-            f"compared; allow at most {largest} atoms"
+            f"cells of up to {max_atoms} atoms have {_rounded(labelings)} labelings, that is about {_rounded(found)} "
+            f"orderings, more than can be compared and predicted; {allowed}"
         )
+
+
+def _rounded(count: float) -> str:
+    """A count in full, or its power of ten."""
+    return f"{round(count):,}" if count < 10**15 else f"10^{math.log10(count):.0f}"
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from pymatgen.core import Composition, Structure
+from pymatgen.core import Structure
 
-from bandgaps.alloy import bowing, first_principles, measured_curves, orderings, quasirandom
+from bandgaps.alloy import bowing, first_principles, measured_curves, orderings
 from bandgaps.alloy.pseudobinary import PseudobinaryAlloy
 from bandgaps.alloy.representations import REPRESENTATIONS
 from bandgaps.alloy.scores import FRACTIONS
+from bandgaps.formulas import fraction_column
 from bandgaps.structure import neighbors
 from bandgaps.structure.ensemble import Model
 
@@ -54,7 +55,7 @@ class PredictedAlloy:
     @property
     def x(self) -> str:
         """Name of the column with the fraction of B."""
-        return f"x_{self.alloy.elements[1]}"
+        return fraction_column(self.alloy.names)
 
     @property
     def wide(self) -> float:
@@ -80,14 +81,19 @@ class PredictedAlloy:
         gap, std = correction.lowered(table["band_gap"], x), correction.widened(table["band_gap_std"], x)
         return table.assign(band_gap=gap, band_gap_std=std)
 
-    def predict(self, structures: Sequence[Structure], scale: bool = True) -> tuple[np.ndarray, np.ndarray]:
-        """Gap and sigma (eV) of crystals of the alloy, at its volume or else (not `scale`) as they are."""
-        crystals = [self.alloy.scaled(structure) for structure in structures] if scale else list(structures)
-        return self.model.predict(neighbors.build(crystals, self.model.hyperparameters.cutoff), self.fidelity)
+    def predict(self, crystals: Sequence[Structure]) -> tuple[np.ndarray, np.ndarray]:
+        """Gap and sigma of crystals, eV, each of shape (crystals,)."""
+        return self.model.predict(neighbors.build(list(crystals), self.model.hyperparameters.cutoff), self.fidelity)
 
     def orderings(self, found: Sequence[orderings.Ordering], scale: bool) -> pd.DataFrame:
-        """Gap of each ordering (eV): columns x_B, n_atoms, multiplicity, band_gap, band_gap_std."""
-        gaps, std = self.predict([ordering.structure for ordering in found], scale)
+        """Gap of each ordering (eV): columns x_B, n_atoms, multiplicity, band_gap, band_gap_std.
+
+        Args:
+            found: the orderings, in the cell of the first end.
+            scale: whether to give each the cell that belongs to its x.
+        """
+        crystals = [ordering.structure for ordering in found]
+        gaps, std = self.predict([self.alloy.scaled(crystal) for crystal in crystals] if scale else crystals)
         columns = {
             self.x: [self.alloy.fraction(ordering.structure) for ordering in found],
             "n_atoms": [len(ordering.structure) for ordering in found],
@@ -104,20 +110,20 @@ class PredictedAlloy:
 
     def shared_sites(self, fractions: Sequence[float] | np.ndarray) -> pd.DataFrame:
         """Gap with both elements on every site (eV): columns x_B, band_gap, band_gap_std, one row a fraction of B."""
-        gaps, std = self.predict([self.alloy.shared_site(float(x)) for x in fractions], scale=False)
+        gaps, std = self.predict([self.alloy.shared_site(float(x)) for x in fractions])
         return self.lowered(pd.DataFrame({self.x: fractions, "band_gap": gaps, "band_gap_std": std}), "shared-site")
 
-    def quasirandom(self, compositions: Sequence[Composition], seed: int) -> pd.DataFrame:
-        """Gap of a special quasirandom structure of each composition of the sublattice (eV).
+    def quasirandom(self, formulas: Sequence[str], seed: int) -> pd.DataFrame:
+        """Gap of a special quasirandom structure of each formula (eV).
 
         Columns formula, x_B, n_atoms, band_gap, band_gap_std.
         """
-        first, elements = self.alloy.first, self.alloy.elements
-        cells = [quasirandom.special_quasirandom_structure(first, each, elements, seed) for each in compositions]
+        fractions = [self.alloy.read(formula) for formula in formulas]
+        cells = [self.alloy.quasirandom(x, seed) for x in fractions]
         gaps, std = self.predict(cells)
         columns = {
-            "formula": [formula(composition) for composition in compositions],
-            self.x: [composition.get_atomic_fraction(elements[1]) for composition in compositions],
+            "formula": list(formulas),
+            self.x: [float(x) for x in fractions],
             "n_atoms": [len(cell) for cell in cells],
             "band_gap": gaps,
             "band_gap_std": std,
@@ -173,8 +179,3 @@ def representation(fidelity: str | None) -> str:
     alloys held out from the network the two are about equally good (`benchmarks.disorder`).
     """
     return "shared-site" if fidelity == "experiment" else "orderings"
-
-
-def formula(composition: Composition) -> str:
-    """Such as Si49Ge51, or Si."""
-    return "".join(f"{element}{amount:g}" if amount != 1 else str(element) for element, amount in composition.items())

@@ -151,21 +151,23 @@ def composition_sweep(
         sweep: columns `x_B`, `band_gap` and `band_gap_std` (eV); where there are, `band_gap_experiment` and
             `band_gap_experiment_std` of a model that learnt measured gaps; further ones go to the CSV only.
         known: the system's rows of the training table, columns `x_B` and `band_gap` (eV).
-        system: the two elements (A, B); x is the fraction of B.
+        system: formulas of the ends (A, B); x is the fraction of B.
         measured: the measured curve, None where there is none.
         label: what the model is.
     """
-    a, b = system
+    column_of_x = formulas.fraction_column(system)
     curves = [("band_gap", BLUE, "predicted")]
     if "band_gap_experiment" in sweep:
         curves = [("band_gap", BLUE, "predicted PBE gap"), ("band_gap_experiment", GREEN, "predicted measured gap")]
     with figure(path, WIDE, sweep) as axes:
         for column, color, name in curves:
-            x, gap, std = sweep[f"x_{b}"], sweep[column], sweep[f"{column}_std"]
+            x, gap, std = sweep[column_of_x], sweep[column], sweep[f"{column}_std"]
             axes.fill_between(x, np.maximum(gap - std, 0), gap + std, color=color, alpha=0.2, linewidth=0)
             axes.plot(x, gap, color=color, label=f"{name} ± σ")
         measured_curve(axes, measured)
         if len(known):
             label_known = "rows the model was trained on"
-            axes.scatter(known[f"x_{b}"], known["band_gap"], color=ORANGE, zorder=3, label=label_known, clip_on=False)
-        alloy_axes(axes, a, b, label)
+            axes.scatter(
+                known[column_of_x], known["band_gap"], color=ORANGE, zorder=3, label=label_known, clip_on=False
+            )
+        alloy_axes(axes, system, label)

@@ -1,4 +1,4 @@
-"""The gap over the whole range of an alloy of two elements, as a forest of compositions predicts it."""
+"""The gap over the whole range of a pseudobinary alloy, as a forest of compositions predicts it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bandgaps.composition import features
 from bandgaps.composition.gap_model import GapModel
 from bandgaps.elements import SYMBOLS
 from bandgaps.errors import InputError
-from bandgaps.formulas import System
+from bandgaps.formulas import System, exchanged, fraction_column, mixture
 from bandgaps.model_folders import Arrays
 
 STEPS = 100
@@ -27,7 +27,7 @@ class Sweep:
 
     Attributes:
         table: columns `x_B`, `band_gap`, `band_gap_std` and `band_gap_measured` (eV), one row each of `FRACTIONS`.
-        known: training rows made of A and B alone, columns `x_B` and `band_gap` (eV).
+        known: training rows that lie between A and B, columns `x_B` and `band_gap` (eV).
         card: of the model.
     """
 
@@ -54,7 +54,7 @@ def sweep(model: GapModel, name: str, system: System, measured: np.ndarray) -> S
         model: of compositions.
         name: one of `bandgaps.composition.evaluation.MODELS`; for a model of all materials, "non-metals" asks only
             those of its trees that see no metal.
-        system: the two elements (A, B).
+        system: formulas of the ends (A, B).
         measured: the measured gap at these fractions, eV; NaN where there is none.
 
     Raises:
@@ -65,7 +65,7 @@ def sweep(model: GapModel, name: str, system: System, measured: np.ndarray) -> S
         found = found.without_metals()
     table = pd.DataFrame(
         {
-            f"x_{system[1]}": FRACTIONS,
+            fraction_column(system): FRACTIONS,
             "band_gap": found.interquartile_mean,
             "band_gap_std": found.std,
             "band_gap_measured": measured,
@@ -79,28 +79,42 @@ def sweep(model: GapModel, name: str, system: System, measured: np.ndarray) -> S
 
 def spelled(system: System) -> list[str]:
     """A100, A99B1, A98B2, ... B100: the formula at each of `FRACTIONS`."""
-    a, b = system
-    pairs = ((STEPS - step, step) for step in range(STEPS + 1))
-    return [(f"{a}{n_a}" if n_a else "") + (f"{b}{n_b}" if n_b else "") for n_a, n_b in pairs]
+    return [mixture(system, STEPS - step, step) for step in range(STEPS + 1)]
 
 
 def known(system: System, training: Arrays) -> pd.DataFrame:
-    """Training rows made of the two elements alone, columns `x_B` and `band_gap` (eV), by x.
+    """Training rows on the line between the two ends, columns `x_B` and `band_gap` (eV), by x.
 
     The bundled models do not tell the gaps they were fitted to; of them there are none.
 
     Raises:
         InputError: a formula cannot be read.
     """
-    a, b = (SYMBOLS.index(element) + 1 for element in system)
     found: list[tuple[float, float]] = []
     if "target" not in training:
-        return pd.DataFrame(found, columns=[f"x_{system[1]}", "band_gap"], dtype=float)
+        return pd.DataFrame(found, columns=[fraction_column(system), "band_gap"], dtype=float)
+    first, last = (_fractions(end) for end in system)
+    own = (np.flatnonzero(first + last) + 1).tolist()  # atomic numbers
+    a, b = (SYMBOLS.index(element) + 1 for element in exchanged(system))
     for rows, numbers, amounts in magpie.elements_and_amounts(training["formula"].tolist()):
-        fractions = np.where(numbers == b, amounts, 0).sum(axis=0) / amounts.sum(axis=0)
-        of_both = ((numbers == a) | (numbers == b)).all(axis=0)
-        found += zip(fractions[of_both].tolist(), training["target"][rows[of_both]].tolist(), strict=True)
-    return pd.DataFrame(sorted(found), columns=[f"x_{system[1]}", "band_gap"])
+        within = np.asarray(np.isin(numbers, own).all(axis=0))
+        parts = {number: np.where(numbers == number, amounts, 0).sum(axis=0) for number in own}
+        sites = parts[a] + parts[b]
+        within &= sites > 0
+        with np.errstate(invalid="ignore", divide="ignore"):
+            x = parts[b] / sites
+            for number in set(own) - {a, b}:
+                within &= np.isclose(parts[number] / sites, first[number - 1] / first[a - 1], rtol=1e-3)
+        found += zip(x[within].tolist(), training["target"][rows[within]].tolist(), strict=True)
+    return pd.DataFrame(sorted(found), columns=[fraction_column(system), "band_gap"])
+
+
+def _fractions(formula: str) -> np.ndarray:
+    """Amount of each element in a formula, shape (118,)."""
+    amounts = np.zeros(len(SYMBOLS))
+    for _, numbers, counts in magpie.elements_and_amounts([formula]):
+        np.add.at(amounts, numbers[:, 0] - 1, counts[:, 0])
+    return amounts
 
 
 def references(measured: np.ndarray) -> dict[str, dict[str, float | None]]:

@@ -18,7 +18,7 @@ import numpy as np
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
 
-from bandgaps.alloy.measured_curves import lattice_constant  # noqa: E402
+from bandgaps.alloy import lattice_constants  # noqa: E402
 from bandgaps.alloy.orderings import Ordering, orderings  # noqa: E402
 from bandgaps.alloy.pseudobinary import diamond  # noqa: E402
 
@@ -34,7 +34,7 @@ def record(number: int, ordering: Ordering) -> dict[str, Any]:
         "x_Ge": round(x, 6),
         "n_atoms": len(structure),
         "multiplicity": ordering.multiplicity,
-        "lattice_constant": round(float(lattice_constant(SYSTEM, x)), 6),
+        "lattice_constant": round(float(lattice_constants.diamond(SYSTEM, x)), 6),
         "symbols": [site.specie.symbol for site in structure],
         "cell": np.round(structure.lattice.matrix).astype(int).tolist(),
         "positions": np.round(structure.cart_coords).astype(int).tolist(),

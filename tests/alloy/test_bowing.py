@@ -77,7 +77,7 @@ def test_alloys_left_out_have_no_part_in_their_bowing() -> None:
 
 
 def test_the_card_says_what_the_held_out_alloys_say() -> None:
-    """Predicted anew, all of them; a bowing that is wrong by 0.01 eV fails."""
+    """Predicted anew, all of them; a bowing that is wrong by 0.02 eV fails."""
     found, table = bowing.measure(model(), bowing_parameters.curves())
     said = model().card[bowing.KEY]
     assert set(said) == set(found) == set(REPRESENTATIONS)
@@ -85,13 +85,13 @@ def test_the_card_says_what_the_held_out_alloys_say() -> None:
         parabola = table["x"] * (1 - table["x"])
         off = table[name] - table["known"]
         least_squares = np.linalg.lstsq(parabola.to_numpy()[:, None], off.to_numpy(), rcond=None)[0].item()
-        assert said[name]["mean"] == pytest.approx(least_squares, abs=0.01)
+        assert said[name]["mean"] == pytest.approx(least_squares, abs=0.02)
         each = [
             (off[own] * parabola[own]).sum() / (parabola[own] ** 2).sum()
             for own in table.groupby("system").groups.values()
         ]
-        assert said[name]["standard_deviation"] == pytest.approx(np.std(each, ddof=1), abs=0.01)
-        assert said[name]["standard_error"] == pytest.approx(np.std(each, ddof=1) / np.sqrt(len(each)), abs=0.01)
+        assert said[name]["standard_deviation"] == pytest.approx(np.std(each, ddof=1), abs=0.02)
+        assert said[name]["standard_error"] == pytest.approx(np.std(each, ddof=1) / np.sqrt(len(each)), abs=0.02)
         assert (said[name]["systems"], said[name]["alloys"]) == (table["system"].nunique(), len(table))
         assert said[name]["used"] == (abs(least_squares) > said[name]["standard_error"])
         assert said[name]["mae"] == pytest.approx(off.abs().mean(), abs=0.01)
@@ -144,7 +144,7 @@ def test_it_is_written_into_the_card_and_nothing_else(folder: Path, capsys: pyte
     again, printed = model_files.load(folder), capsys.readouterr().out
     for representation in REPRESENTATIONS:
         found = bowing.of(again, "experiment", representation)
-        assert found.mean == pytest.approx(card[bowing.KEY][representation]["mean"], abs=0.01)
+        assert found.mean == pytest.approx(card[bowing.KEY][representation]["mean"], abs=0.02)
         assert f"{representation}: residual bowing {found}" in printed
     assert "6 held-out systems" in printed
 

@@ -16,7 +16,7 @@ from pymatgen.core import Structure
 import explore_structure
 from bandgaps import plotting
 from bandgaps.alloy import bowing, first_principles, measured_curves, quasirandom
-from bandgaps.alloy.pseudobinary import diamond
+from bandgaps.alloy.pseudobinary import PseudobinaryAlloy, diamond
 from bandgaps.structure import ensemble, model_files, neighbors, network
 from bandgaps.structure.calibration import Calibration
 
@@ -268,36 +268,80 @@ def test_another_fidelity_and_an_anchored_curve(explored: tuple[Path, Result]) -
 def test_another_alloy(explored: tuple[Path, Result]) -> None:
     """Of which no gap was measured, by a model that knows one fidelity."""
     where = ("--figures", "other", "--metrics", "other")
-    arguments = ("--system", "Ge-Sn", "--max-atoms", 2, "--model", "single", "--disorder", "shared-site", *where)
+    arguments = ("--system", "Si-Sn", "--max-atoms", 2, "--model", "single", "--disorder", "shared-site", *where)
     explore(explored[0], *arguments)
-    table = pd.read_csv(explored[0] / "other" / "GeSn-disordered-structures-scaled-single.csv")
+    table = pd.read_csv(explored[0] / "other" / "SiSn-disordered-structures-scaled-single.csv")
     assert table.columns[0] == "x_Sn"
     for name in NAMES:
-        assert "measured" not in words(explored[0] / "other" / f"GeSn-{name}-single.pdf")
-    curve = pd.read_csv(explored[0] / "other" / "GeSn-disordered-curve-single.csv")
+        assert "measured" not in words(explored[0] / "other" / f"SiSn-{name}-single.pdf")
+    curve = pd.read_csv(explored[0] / "other" / "SiSn-disordered-curve-single.csv")
     assert curve["band_gap_measured"].isna().all()
     assert curve["band_gap"].notna().all() and curve["band_gap"].equals(curve["band_gap_shared_site"])
-    found = metrics(explored[0], "other/GeSn-structure-single.json")
+    found = metrics(explored[0], "other/SiSn-structure-single.json")
     assert found["fidelity"] is found["straight-line"] is found["curves"]["orderings"]["anchored"] is None
+
+
+def test_an_alloy_of_compounds(explored: tuple[Path, Result]) -> None:
+    """GaAs-AlAs mixes gallium with aluminium; its gap turns indirect, which the figures mark."""
+    where = ("--figures", "arsenide", "--metrics", "arsenide", "--model", "single")
+    result = explore(
+        explored[0], "--system", "GaAs-AlAs", "--max-atoms", 4, "--composition", "Al0.25Ga0.75As", "--anchor", *where
+    )
+    table = pd.read_csv(explored[0] / "arsenide" / "GaAsAlAs-disordered-structures-scaled-single.csv")
+    assert table.columns[0] == "x_Al" and table["n_atoms"].tolist() == [2, 4, 4, 2]
+    text = words(explored[0] / "arsenide" / "GaAsAlAs-disordered-structures-scaled-single.pdf")
+    assert "GaAs-AlAs" in text and "Vurgaftman et al., 0 K" in text and "Γ–X" in text
+    cells = pd.read_csv(explored[0] / "arsenide" / "GaAsAlAs-disordered-structures-scaled-quasirandom-single.csv")
+    assert cells["formula"].tolist() == ["GaAs", "Ga3As4Al", "GaAs2Al", "GaAs4Al3", "AlAs", "Al0.25Ga0.75As"]
+    assert cells["x_Al"].tolist() == [0, 0.25, 0.5, 0.75, 1, 0.25]
+    found = metrics(explored[0], "arsenide/GaAsAlAs-structure-single.json")
+    (mixed,) = found["compositions"]
+    assert mixed["formula"] == "Al0.25Ga0.75As" and mixed["band_gap_measured"] == pytest.approx(1.876, abs=1e-3)
+    assert "Al0.25Ga0.75As lies" in result.stdout
+    shifted = pd.read_csv(explored[0] / "arsenide" / "GaAsAlAs-disordered-curve-anchored-single.csv")
+    assert shifted["band_gap_anchored"].iloc[[0, -1]].tolist() == pytest.approx([1.519, 2.24])
 
 
 @pytest.mark.parametrize(
     ("arguments", "wanted"),
     [
         (["--system", "Na-Cl"], ["--system", "Na-Cl", "C, Si, Ge, Sn"]),
+        (["--system", "GaAs"], ["--system", "'GaAs'", "GaAs-AlAs"]),
+        (["--system", "GaAs-InP"], ["--system", "do not differ in one element", "Ga, As", "In, P"]),
+        (["--system", "Ga2O3-GaN"], ["--system", "different amounts of Ga"]),
+        (["--system", "CdTe-MnTe"], ["--system", "MnTe is none of the", "give both ends as files"]),
+        (
+            ["--system", "ZnO-MgO"],
+            ["ZnO is wurtzite", "MgO is rocksalt", "--ends wurtzite-Zn-O wurtzite-Mg-O", "A.cif"],
+        ),
+        (["--ends", "none.cif", "rocksalt-Zn-O"], ["--ends: none.cif", "no such file"]),
+        (["--ends", "wurtzite-Zn-O", "rocksalt-Mg-O"], ["--ends", "different structures", "P6_3mc", "Fm-3m"]),
+        (["--ends", "shared.cif", "rocksalt-Zn-O"], ["--ends: ", "partial occupancies"]),
+        (["--ends", "wurtzite-Zn-O", "wurtzite-Mg-O", "--max-atoms", "3"], ["--max-atoms", "parent cell has 4"]),
+        (["--system", "GaAs-AlAs", "--composition", "Al0.3Ga0.7"], ["--composition", "'Al0.3Ga0.7'", "(GaAs)1(AlAs)3"]),
+        (["--composition", "Si1Ge10000"], ["--composition: ", "20,002 Si and Ge atoms"]),
+        (["--composition", "Si1e400"], ["--composition: ", "Si1e400"]),
+        (["--max-atoms", "128"], ["--max-atoms: ", "10^", "orderings", "at most 16 atoms"]),
         (["--max-atoms", "1"], ["--max-atoms", "1"]),
         (["--max-atoms", "30"], ["--max-atoms: ", "560,569,225,908 labelings", "at most 16 atoms"]),
-        (["--composition", "Si490000Ge510000"], ["--composition: ", "1,000,000 Si and Ge atoms"]),
         (["--model", "single", "--fidelity", "pbe", "--max-atoms", "2"], ["--fidelity pbe", "knows only one"]),
-        (["--composition", "Si49Sn51", "--max-atoms", "2"], ["--composition", "Si49 Sn51"]),
+        (["--composition", "Si49Sn51", "--max-atoms", "2"], ["--composition", "Si49Sn51"]),
         (["--composition", "Xx3", "--max-atoms", "2"], ["--composition", "Xx3"]),
         (["--enumerator", "pymatgen"], ["enum.x", "makestr.x", "PATH"]),
-        (["--anchor", "--system", "Ge-Sn"], ["--anchor", "Ge-Sn", "Si-Ge"]),
+        (["--anchor", "--system", "Ge-Sn"], ["--anchor", "Ge-Sn", "Si-Ge", "GaAs-AlAs"]),
     ],
 )
 def test_what_cannot_be_done_is_named(explored: tuple[Path, Result], arguments: list[str], wanted: list[str]) -> None:
+    PseudobinaryAlloy.of_elements(("Si", "Ge")).shared_site(0.5).to(str(explored[0] / "shared.cif"))
     result = run_here(explore_structure.main, "--figures", "none", *arguments, cwd=explored[0])
     assert_failed(result, 2, *wanted)
+
+
+@pytest.mark.parametrize(("flag", "value"), [("--max-atoms", 10**30), ("--seed", -1), ("--seed", 2**32)])
+def test_numbers_out_of_range_are_refused(flag: str, value: int) -> None:
+    with pytest.raises(SystemExit) as ended:
+        explore_structure.parser().parse_args([flag, str(value)])
+    assert ended.value.code == 2
 
 
 def test_without_a_model_the_way_to_one_is_named(tmp_path: Path) -> None:

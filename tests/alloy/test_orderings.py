@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from fractions import Fraction
 from functools import cache
 
 import numpy as np
@@ -13,10 +14,12 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 from bandgaps.alloy import enumlib, orderings, pseudobinary, quasirandom
 from bandgaps.alloy.cluster_space import OneCellSpace
+from bandgaps.alloy.pseudobinary import PseudobinaryAlloy
 from bandgaps.errors import InputError
 
 SILICON = pseudobinary.diamond("Si", 5.431)
 SYSTEM = ("Si", "Ge")
+SIGE = PseudobinaryAlloy.of_elements(SYSTEM)
 ZINCBLENDE = Structure.from_spacegroup("F-43m", Lattice.cubic(5.65), ["Ga", "As"], [[0] * 3, [0.25] * 3])
 ZINCBLENDE = ZINCBLENDE.get_primitive_structure()
 
@@ -114,9 +117,9 @@ def test_the_anions_of_zincblende_stay_where_they_are() -> None:
     ("max_atoms", "wanted"),
     [
         (1, "the parent cell has 2"),
-        (18, "45,585,076 labelings.*at most 16 atoms"),
+        (18, "45,585,076 labelings, that is about .* orderings.*at most 16 atoms"),
         (30, "560,569,225,908 labelings.*at most 16 atoms"),
-        (900, r"10\^\d{3} labelings.*at most 16 atoms"),
+        (900, r"10\^\d{3} labelings, that is about 10\^\d{3} orderings.*at most 16 atoms"),
     ],
 )
 def test_cells_that_cannot_be_enumerated_are_refused_beforehand(max_atoms: int, wanted: str) -> None:
@@ -125,9 +128,15 @@ def test_cells_that_cannot_be_enumerated_are_refused_beforehand(max_atoms: int, 
 
 
 def test_spectators_do_not_count_as_labelings() -> None:
-    orderings.check_size(28, 2, 1)
+    orderings.check_size(ZINCBLENDE, "Ga", 28)
     with pytest.raises(InputError, match="at most 16 atoms"):
-        orderings.check_size(28, 2, 2)
+        orderings.check_size(SILICON, "Si", 28)
+
+
+def test_crystals_with_too_many_sites_are_refused_whatever_the_cell() -> None:
+    large = SILICON.copy().make_supercell([4, 4, 2])
+    with pytest.raises(InputError, match=r"10\^19 labelings.*fewer such sites"):
+        orderings.check_size(large, "Si", 64)
 
 
 def test_means_count_labelings() -> None:
@@ -143,7 +152,7 @@ def test_means_count_labelings() -> None:
 
 @cache
 def mixed(formula: str) -> Structure:
-    return quasirandom.special_quasirandom_structure(SILICON, Composition(formula), SYSTEM)
+    return quasirandom.special_quasirandom_structure(SILICON, SYSTEM, SIGE.read(formula))
 
 
 @pytest.mark.parametrize(("formula", "atoms"), [("Si49Ge51", 100), ("SiGe", 64), ("Si7Ge6", 78), ("Ge", 2)])
@@ -177,7 +186,7 @@ def test_quasirandom_structures_mix_like_a_random_alloy() -> None:
 
 
 def test_quasirandom_structures_of_compounds_mix_one_sublattice() -> None:
-    structure = quasirandom.special_quasirandom_structure(ZINCBLENDE, Composition("GaIn"), ("Ga", "In"))
+    structure = quasirandom.special_quasirandom_structure(ZINCBLENDE, ("Ga", "In"), Fraction(1, 2))
     assert structure.composition == Composition("Ga32In32As64")
     centers, points, _, distances = structure.get_neighbor_list(4.1)
     numbers = np.array(structure.atomic_numbers)
@@ -185,14 +194,40 @@ def test_quasirandom_structures_of_compounds_mix_one_sublattice() -> None:
     assert np.mean(numbers[centers[cations]] != numbers[points[cations]]) == pytest.approx(0.5, abs=0.05)
 
 
-@pytest.mark.parametrize("formula", ["Si49Sn51", "Si0.5Ge0.5", "Sn", "Xx3", "", "Si0Ge0"])
-def test_other_compositions_are_refused(formula: str) -> None:
-    with pytest.raises(InputError, match="write it as in Si49Ge51"):
-        quasirandom.read_composition(formula, SYSTEM, 2)
+PARENTS = {
+    "rock salt": Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.2), ["Mg", "O"], [[0] * 3, [0.5] * 3]),
+    "wurtzite": Structure.from_spacegroup(
+        "P6_3mc", Lattice.hexagonal(3.19, 5.19), ["Mg", "O"], [[1 / 3, 2 / 3, 0], [1 / 3, 2 / 3, 0.377]]
+    ),
+    "perovskite": Structure.from_spacegroup(
+        "Pm-3m", Lattice.cubic(6.0), ["Cs", "Pb", "O"], [[0] * 3, [0.5] * 3, [0.5, 0.5, 0]]
+    ),
+}
 
 
-@pytest.mark.parametrize("formula", ["Si490000Ge510000", "Si1e30Ge", "Si501Ge500"])
-def test_cells_beyond_a_thousand_atoms_are_refused(formula: str) -> None:
-    with pytest.raises(InputError, match=r"cell of .* atoms, and 1,000 are the most"):
-        quasirandom.read_composition(formula, SYSTEM, 2)
-    assert quasirandom.read_composition("Si499Ge501", SYSTEM, 2) == Composition("Si499Ge501")
+@pytest.mark.parametrize(
+    ("name", "elements", "cells", "counts"),
+    [  # of fcc sublattices Hart & Forcade, table IV
+        ("rock salt", ("Mg", "Zn"), 6, {1: 2, 2: 2, 3: 6, 4: 19, 5: 28, 6: 80}),
+        ("wurtzite", ("Mg", "Zn"), 3, {1: 3, 2: 10, 3: 58}),
+        ("perovskite", ("O", "S"), 2, {1: 4, 2: 33}),
+    ],
+)
+def test_orderings_of_a_sublattice_are_icets(
+    name: str, elements: tuple[str, str], cells: int, counts: dict[int, int]
+) -> None:
+    from icet.tools import enumerate_structures
+
+    parent = PARENTS[name].get_primitive_structure()
+    found = orderings.orderings(parent, elements, cells * len(parent))
+    allowed = [list(elements) if site.specie.symbol == elements[0] else [site.specie.symbol] for site in parent]
+    atoms = AseAtomsAdaptor.get_atoms(parent, msonable=False)
+    peers = [AseAtomsAdaptor.get_structure(each) for each in enumerate_structures(atoms, range(1, cells + 1), allowed)]
+    assert Counter(map(fingerprint, peers)) == Counter(map(fingerprint, [ordering.structure for ordering in found]))
+    sizes = Counter(len(ordering.structure) // len(parent) for ordering in found)
+    assert sizes == counts
+    for ordering in found[:: max(1, len(found) // 12)]:
+        assert enumlib.multiplicity(ordering.structure, parent) == ordering.multiplicity
+    sites = len(orderings.sublattice(parent, elements[0]))
+    of_one = [ordering for ordering in found if len(ordering.structure) == len(parent)]
+    assert sum(ordering.multiplicity for ordering in of_one) == 2**sites

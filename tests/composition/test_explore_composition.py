@@ -101,6 +101,13 @@ def test_training_rows_of_the_system_are_found_under_any_spelling() -> None:
     assert [tuple(row) for row in known.to_numpy()] == [(0.25, 4), (0.25, 7), (0.5, 0), (0.5, 3), (0.5, 8), (1, 1)]
 
 
+def test_training_rows_between_two_compounds_are_found() -> None:
+    formulas = ["GaAs", "AlAs", "Al3GaAs4", "Al0.5Ga0.5As", "Al0.5Ga0.5As0.9", "GaAl", "As", "InAs", "GaAlAs2P"]
+    known = sweep.known(("GaAs", "AlAs"), {"formula": np.array(formulas), "target": np.arange(9.0)})
+    assert known.columns.tolist() == ["x_Al", "band_gap"]
+    assert [tuple(row) for row in known.to_numpy()] == [(0, 0), (0.5, 3), (0.75, 2), (1, 1)]
+
+
 def test_no_training_row_of_the_system_is_no_point() -> None:
     assert sweep.known(("Si", "Ge"), {"formula": np.array(["SiC"]), "target": np.array([1.4])}).empty
 
@@ -164,6 +171,20 @@ def test_a_system_nobody_measured_has_no_measured_curve(explored: Path, tmp_path
     assert table.columns.tolist()[0] == "x_Cl"
     assert table["band_gap_measured"].isna().all()
     assert "\nmeasured" not in words(tmp_path / "figures" / "NaCl-composition-combined.pdf")
+
+
+def test_an_alloy_of_compounds_is_drawn_against_what_was_measured(explored: Path, tmp_path: Path) -> None:
+    folders = ["--models", explored / MODELS, "--measured-models", explored / MODELS / "own"]
+    explore("--system", "GaAs-AlAs", *folders, cwd=tmp_path)
+    table = pd.read_csv(tmp_path / "figures" / "GaAsAlAs-composition-combined.csv")
+    asked = models.load(explored / MODELS, "combined").distribution(features.features(["Al0.3Ga0.7As"]))
+    row = table[table["x_Al"] == 0.3].iloc[0]
+    assert row["band_gap"] == pytest.approx(float(asked.interquartile_mean[0]), rel=1e-5)
+    assert row["band_gap_measured"] == pytest.approx(1.937, abs=1e-3)
+    text = words(tmp_path / "figures" / "GaAsAlAs-composition-combined.pdf")
+    assert "Vurgaftman et al., 0 K" in text and "Γ–X" in text and "(GaAs)" in text
+    result = run_here(explore_composition.main, "--system", "GaAs-InP", *folders, cwd=tmp_path)
+    assert_failed(result, 2, "--system: ", "do not differ in one element")
 
 
 def test_the_models_that_come_with_the_project_are_drawn_by_default(explored: Path, tmp_path: Path) -> None:
