@@ -74,12 +74,15 @@ class Model:
         taught = self.teachers if including_teachers and self.teachers is not None else ()
         return {str(formula) for formulas in (self.formulas, taught) for formula in formulas}
 
-    def predict(self, graphs: Graphs, fidelity: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def predict(
+        self, graphs: Graphs, fidelity: str | None = None, virtual: Graphs | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Predict the target of each crystal, eV for a band gap.
 
         Args:
             graphs: built with this model's cutoff.
             fidelity: the fidelity of the predictions, the model's first by default, for models that know several.
+            virtual: of an alloy, its virtual crystals of the same x; see `measured.inputs`.
 
         Returns:
             Mean over the members and its uncertainty, each of shape (crystals,): the (sample) standard deviation of the
@@ -90,7 +93,9 @@ class Model:
             InputError: another cutoff, an element or a fidelity that the model does not know.
         """
         if self.measured and fidelity == "experiment":
-            found = self.distribution(graphs)
+            found = self.distribution(graphs, virtual)
+            if virtual is not None:
+                return found.interquartile_mean, self.measured.mixed.sigma(found.std)
             low, high = self.measured.intervals.bounds(found)[0]
             return found.interquartile_mean, (high - low) / 2
         mean, spread = self.mean_and_spread(graphs, fidelity)
@@ -104,20 +109,20 @@ class Model:
         spread = targets.std(axis=0, ddof=1) if len(targets) > 1 else np.full(len(graphs), np.nan)
         return targets.mean(axis=0), spread
 
-    def distribution(self, graphs: Graphs) -> Distribution:
-        """The measured gap expected of each crystal, by the model on top, eV.
+    def distribution(self, graphs: Graphs, virtual: Graphs | None = None) -> Distribution:
+        """The measured gap expected of each crystal, by the model on top, eV; arguments as for `predict`.
 
         Raises:
             InputError: the model has none; another cutoff, or an element that it does not know.
         """
         graphs = merged(graphs)
-        return self.measured_from(graphs, self.calculated(graphs))
+        return self.measured_from(graphs, self.calculated(graphs), virtual)
 
-    def measured_from(self, graphs: Graphs, calculated: np.ndarray) -> Distribution:
+    def measured_from(self, graphs: Graphs, calculated: np.ndarray, virtual: Graphs | None = None) -> Distribution:
         """As `distribution`, from the calculated gaps of the same crystals, as `calculated` gives them."""
         if self.measured is None:
             raise InputError("fidelity experiment: not known to this model, which has no model of measured gaps on top")
-        return self.measured.predict(measured.inputs(graphs, calculated))
+        return self.measured.predict(measured.inputs(graphs, calculated, virtual))
 
     def calculated(self, graphs: Graphs) -> np.ndarray:
         """Mean over the members of each calculated gap, eV, as they are, also below 0, shape (crystals, fidelities)."""
@@ -145,9 +150,13 @@ class Model:
     def calibration(self, fidelity: str | None = None) -> Calibration:
         """From the spread of the members to sigma, and to intervals of 95 %, for a fidelity (default: the first).
 
+        For the model of measured gaps on top it is that of alloys; single crystals have intervals of their own.
+
         Raises:
             InputError: a fidelity that the model does not know.
         """
+        if self.measured and fidelity == "experiment":
+            return self.measured.mixed
         known = self.hyperparameters.fidelities or ("",)
         return self.calibrations.get(known[self._fidelity_index(fidelity)], Calibration())
 

@@ -18,26 +18,38 @@ from scipy.stats import norm
 from bandgaps import intervals
 from bandgaps.intervals import Distribution, Intervals
 from bandgaps.structure import compositions
+from bandgaps.structure.calibration import Calibration
 from bandgaps.structure.gaussian_process import Kernel, Process
 from bandgaps.structure.graphs import Graphs
 
-GAP = Kernel(matern=2.0, length=14.0, linear=0.05)  # eV²; by cross-validation
-METAL = Kernel(matern=1.0, length=14.0, linear=0.05)  # of a number that is 1 for metals and -1 for others
+GAP = Kernel(matern=2.0, length=10.0, linear=0.05)  # eV²; by cross-validation, as what follows
+METAL = Kernel(matern=1.0, length=10.0, linear=0.05)  # of a number that is 1 for metals and -1 for others
+LOUD, QUIET = 2.0, 0.5  # weights of calculated gaps, and of statistics that jump where an element enters
 METAL_NOISE = 0.1
 STEEPNESS = 5.0  # of the probability of a metal, over that number
 LEVELS = (np.arange(101) + 0.5) / 101  # of the quantiles that stand for a prediction
 AT_ONCE = 5_000  # crystals; bounds the memory that covariances take
 FOLDS = 8
+_SMOOTH = ("mean", "avg_dev")  # statistics that do not jump
 
 
-def inputs(graphs: Graphs, calculated: np.ndarray) -> np.ndarray:
+def inputs(graphs: Graphs, calculated: np.ndarray, virtual: Graphs | None = None) -> np.ndarray:
     """What the model knows of each crystal, shape (crystals, inputs).
 
     Args:
         graphs: the crystals.
         calculated: their gaps, one column a fidelity, eV, shape (crystals, fidelities).
+        virtual: crystals whose compositions stand for theirs: for orderings of an alloy, the virtual crystals of the
+            same x, so that an ordering is seen as the alloy and not as a compound.
     """
-    return np.column_stack([compositions.features(graphs), calculated, np.log(density(graphs))])
+    return np.column_stack([compositions.features(virtual or graphs), calculated, np.log(density(graphs))])
+
+
+def _weights(columns: int) -> np.ndarray:
+    """How much each input counts, shape (columns,)."""
+    jumping = [name.startswith("MagpieData") and name.split()[1] not in _SMOOTH for name in compositions.LABELS]
+    of_composition = np.where(jumping, QUIET, 1.0)
+    return np.concatenate([of_composition, np.full(columns - len(of_composition) - 1, LOUD), [1.0]])
 
 
 def density(graphs: Graphs) -> np.ndarray:
@@ -60,6 +72,7 @@ class MeasuredLevel:
         uncertainty: standard deviation of each, eV, shape (known,).
         composition: key of each composition, shape (known,).
         intervals: how quantiles become intervals.
+        mixed: from the standard deviation of an alloy's gap to its sigma, by alloys whose elements were left out.
     """
 
     inputs: np.ndarray
@@ -67,6 +80,7 @@ class MeasuredLevel:
     uncertainty: np.ndarray
     composition: np.ndarray
     intervals: Intervals = field(default_factory=Intervals)
+    mixed: Calibration = field(default_factory=Calibration)
 
     def predict(self, inputs: np.ndarray) -> Distribution:
         """The measured gap expected of each crystal, eV.
@@ -118,7 +132,7 @@ class MeasuredLevel:
 
     def _standardised(self, inputs: np.ndarray) -> np.ndarray:
         mean, std = self._scale
-        return (inputs - mean) / std
+        return (inputs - mean) / std * _weights(inputs.shape[1])
 
 
 def fit(inputs: np.ndarray, gaps: np.ndarray, uncertainty: np.ndarray, composition: np.ndarray) -> MeasuredLevel:

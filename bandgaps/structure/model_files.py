@@ -56,7 +56,7 @@ def _content(model: Model) -> dict[str, Any]:
     own = {"kind": KIND, "hyperparameters": asdict(model.hyperparameters), "mean": model.mean, "std": model.std}
     own |= {"lowest": model.lowest, "calibrations": {name: asdict(each) for name, each in model.calibrations.items()}}
     if model.measured is not None:
-        own["intervals"] = asdict(model.measured.intervals)
+        own |= {"intervals": asdict(model.measured.intervals), "mixed": asdict(model.measured.mixed)}
     return {**own, **model.card}
 
 
@@ -133,7 +133,7 @@ def _load_own(folder: Path) -> Model:
     if not groups or not np.isfinite([mean, std]).all():
         raise InputError(f"{path}: no members, or a mean or std that is not a number; train the model again")
     members = [_checked(weights, settings, folder / f"{name}.npz") for name, weights in groups.items()]
-    own = {"kind", "hyperparameters", "mean", "std", "lowest", "calibrations", "intervals", "sha256"}
+    own = {"kind", "hyperparameters", "mean", "std", "lowest", "calibrations", "intervals", "mixed", "sha256"}
     card = {key: value for key, value in content.items() if key not in own}
     formulas, teachers = taught.get("formula"), taught.get("teachers")
     return Model(settings, members, mean, std, card, formulas, lowest, calibrations, teachers, on_top)
@@ -146,6 +146,7 @@ def _measured(content: dict[str, Any], arrays: dict[str, np.ndarray] | None, pat
     try:
         inputs, gaps, uncertainty = (arrays[name].astype(float) for name in KNOWN)
         composition, intervals = arrays["composition"].astype(str), Intervals.of(content)
+        mixed = Calibration(**content["mixed"])
         shapes = {gaps.shape, uncertainty.shape, composition.shape, inputs.shape[:1]}
         if inputs.ndim != 2 or len(shapes) != 1 or not all(np.isfinite(each).all() for each in (inputs, gaps)):
             raise ValueError("arrays of different lengths, or not of finite numbers")
@@ -153,7 +154,7 @@ def _measured(content: dict[str, Any], arrays: dict[str, np.ndarray] | None, pat
             raise ValueError("an uncertainty that is not positive, or metals alone")
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: damaged or of another version ({error}); train the model again") from None
-    return MeasuredLevel(inputs, gaps, uncertainty, composition, intervals)
+    return MeasuredLevel(inputs, gaps, uncertainty, composition, intervals, mixed)
 
 
 def _settings(values: dict[str, Any]) -> Hyperparameters:
