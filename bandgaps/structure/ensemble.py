@@ -74,15 +74,12 @@ class Model:
         taught = self.teachers if including_teachers and self.teachers is not None else ()
         return {str(formula) for formulas in (self.formulas, taught) for formula in formulas}
 
-    def predict(
-        self, graphs: Graphs, fidelity: str | None = None, virtual: Graphs | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def predict(self, graphs: Graphs, fidelity: str | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Predict the target of each crystal, eV for a band gap.
 
         Args:
             graphs: built with this model's cutoff.
             fidelity: the fidelity of the predictions, the model's first by default, for models that know several.
-            virtual: of an alloy, its virtual crystals of the same x; see `measured.inputs`.
 
         Returns:
             Mean over the members and its uncertainty, each of shape (crystals,): the (sample) standard deviation of the
@@ -93,9 +90,7 @@ class Model:
             InputError: another cutoff, an element or a fidelity that the model does not know.
         """
         if self.measured and fidelity == "experiment":
-            found = self.distribution(graphs, virtual)
-            if virtual is not None:
-                return found.interquartile_mean, self.measured.mixed.sigma(found.std)
+            found = self.distribution(graphs)
             low, high = self.measured.intervals.bounds(found)[0]
             return found.interquartile_mean, (high - low) / 2
         mean, spread = self.mean_and_spread(graphs, fidelity)
@@ -110,7 +105,11 @@ class Model:
         return targets.mean(axis=0), spread
 
     def distribution(self, graphs: Graphs, virtual: Graphs | None = None) -> Distribution:
-        """The measured gap expected of each crystal, by the model on top, eV; arguments as for `predict`.
+        """The measured gap expected of each crystal, by the model on top, eV.
+
+        Args:
+            graphs: built with this model's cutoff.
+            virtual: of an alloy, its virtual crystals of the same x; see `measured.inputs`.
 
         Raises:
             InputError: the model has none; another cutoff, or an element that it does not know.
@@ -156,7 +155,7 @@ class Model:
             InputError: a fidelity that the model does not know.
         """
         if self.measured and fidelity == "experiment":
-            return self.measured.mixed
+            return self.measured.mixed.calibration
         known = self.hyperparameters.fidelities or ("",)
         return self.calibrations.get(known[self._fidelity_index(fidelity)], Calibration())
 

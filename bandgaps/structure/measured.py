@@ -63,6 +63,33 @@ def density(graphs: Graphs) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class AlloyUncertainty:
+    """How sure the gap of an alloy is between two ends: both may be off, and so may the bowing between them.
+
+    Attributes:
+        bowing: standard deviation of the bowing parameter's error, eV.
+        calibration: from the sigma that follows to one that holds what it promises.
+    """
+
+    bowing: float = 0.0
+    calibration: Calibration = field(default_factory=Calibration)
+
+    def sigma(self, x: np.ndarray, first: float, second: float) -> np.ndarray:
+        """Sigma at the fractions x of the second end, eV, shape of x.
+
+        Args:
+            x: from 0 to 1.
+            first: standard deviation of the first end's gap, eV.
+            second: that of the second's, eV.
+        """
+        return self.calibration.sigma(self.propagated(x, first, second))
+
+    def propagated(self, x: np.ndarray, first: float, second: float) -> np.ndarray:
+        """As `sigma`, but not calibrated: independent errors of both ends and of the bowing."""
+        return np.sqrt(((1 - x) * first) ** 2 + (x * second) ** 2 + (x * (1 - x) * self.bowing) ** 2)
+
+
+@dataclass(frozen=True)
 class MeasuredLevel:
     """A model of measured gaps.
 
@@ -72,7 +99,7 @@ class MeasuredLevel:
         uncertainty: standard deviation of each, eV, shape (known,).
         composition: key of each composition, shape (known,).
         intervals: how quantiles become intervals.
-        mixed: from the standard deviation of an alloy's gap to its sigma, by alloys whose elements were left out.
+        mixed: how sure the gap of an alloy is, by alloys whose elements were left out.
     """
 
     inputs: np.ndarray
@@ -80,7 +107,7 @@ class MeasuredLevel:
     uncertainty: np.ndarray
     composition: np.ndarray
     intervals: Intervals = field(default_factory=Intervals)
-    mixed: Calibration = field(default_factory=Calibration)
+    mixed: AlloyUncertainty = field(default_factory=AlloyUncertainty)
 
     def predict(self, inputs: np.ndarray) -> Distribution:
         """The measured gap expected of each crystal, eV.

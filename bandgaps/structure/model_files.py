@@ -15,7 +15,7 @@ from bandgaps.intervals import Intervals
 from bandgaps.structure import published
 from bandgaps.structure.calibration import Calibration
 from bandgaps.structure.ensemble import Model
-from bandgaps.structure.measured import MeasuredLevel
+from bandgaps.structure.measured import AlloyUncertainty, MeasuredLevel
 from bandgaps.structure.network import Hyperparameters, Weights
 
 KIND = "megnet"
@@ -146,7 +146,7 @@ def _measured(content: dict[str, Any], arrays: dict[str, np.ndarray] | None, pat
     try:
         inputs, gaps, uncertainty = (arrays[name].astype(float) for name in KNOWN)
         composition, intervals = arrays["composition"].astype(str), Intervals.of(content)
-        mixed = Calibration(**content["mixed"])
+        mixed = AlloyUncertainty(float(content["mixed"]["bowing"]), Calibration(**content["mixed"]["calibration"]))
         shapes = {gaps.shape, uncertainty.shape, composition.shape, inputs.shape[:1]}
         if inputs.ndim != 2 or len(shapes) != 1 or not all(np.isfinite(each).all() for each in (inputs, gaps)):
             raise ValueError("arrays of different lengths, or not of finite numbers")
