@@ -141,10 +141,8 @@ multifidelity: | .venv/installed
 	$(RUN) -m bandgaps.alloy.bowing $(BUNDLED) --table $(SEVERAL) --measured $(MEASURED) $(KNOWN) $(ALLOYS)
 	$(RUN) -m benchmarks.disorder
 
-# the alloy at the other levels of theory, and at that of experiment as the network has it
+# the alloy at the other levels of theory
 levels: | .venv/installed
-	$(RUN) explore_structure.py --uncorrected --composition $(COMPOSITION) --figures data/full/figures \
-		--metrics data/metrics/multifidelity
 	for level in pbe gllbsc hse; do $(RUN) explore_structure.py --fidelity $$level --composition $(COMPOSITION) \
 		--figures figures/multifidelity --metrics data/metrics/multifidelity || exit 1; done
 

@@ -9,7 +9,7 @@ figures/SiGe-disordered-structures.pdf (orderings at silicon's volume) and SiGe-
 them at the alloy's own) against the measured curve, each with a PNG, a CSV of every ordering and a CSV of the means;
 writes the model's curve, figures/SiGe-disordered-curve.csv, and data/metrics/SiGe-structure.json. With --anchor it also
 draws SiGe-disordered-curve-anchored.pdf, the curve shifted so that its ends are the measured ones. Every name says what
-other model or fidelity was asked for: SiGe-structure-pbe.json, SiGe-disordered-curve-uncorrected.csv.
+other model or fidelity was asked for: SiGe-structure-pbe.json, SiGe-disordered-curve-pbe.csv.
 """
 
 from __future__ import annotations
@@ -64,20 +64,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{len(found):,} orderings of {crystals.label} in cells of up to {max_atoms} atoms")
 
     model = model_files.load(options.model)
-    fidelities = model.hyperparameters.fidelities
+    fidelities = model.fidelities
     if options.fidelity and options.fidelity not in fidelities:
         others = f"it knows {', '.join(fidelities)}" if fidelities else "it knows only one; leave the flag out"
         raise InputError(f"--fidelity {options.fidelity}: not known to this model; {others}")
-    alloy = random_alloy.PredictedAlloy(
-        crystals, model, random_alloy.fidelity_of(model, options.fidelity), not options.uncorrected
-    )
+    alloy = random_alloy.PredictedAlloy(crystals, model, random_alloy.fidelity_of(model, options.fidelity))
     tell_model(alloy, Path(options.model).name)
     representation = options.disorder or random_alloy.representation(alloy.fidelity)
     explored = exploration.explore(alloy, found, wanted, representation, options.seed)
     unusual = {
         Path(options.model).name.removesuffix(".hdf5"): Path(options.model) != Path(BUNDLED),
         str(alloy.fidelity): alloy.fidelity != random_alloy.fidelity_of(model),
-        "uncorrected": options.uncorrected,
     }
     path = options.metrics / name(alloy, "structure.json", unusual)
     exploration.draw(
@@ -112,8 +109,6 @@ def parser() -> argparse.ArgumentParser:
     add("--composition", nargs="+", metavar="FORMULA", help=compositions)
     curve = "what is the model's curve (shared-site for the fidelity experiment, else orderings)"
     add("--disorder", choices=REPRESENTATIONS, help=curve)
-    raw = "leave out the residual bowing correction, known from held-out alloys of other systems"
-    add("--uncorrected", action="store_true", help=raw)
     add("--anchor", action="store_true", help="also shift the curve linearly, so that its ends are the measured ones")
     enumerators = ("built-in", "pymatgen")
     add("--enumerator", choices=enumerators, default="built-in", help="pymatgen needs enumlib (%(default)s)")
@@ -140,13 +135,9 @@ def name(alloy: PredictedAlloy, what: str, unusual: dict[str, bool]) -> str:
 
 
 def tell_model(alloy: PredictedAlloy, name: str) -> None:
-    """Print what predicts, and the correction with the evidence for it."""
+    """Print what predicts, and how wide its intervals are."""
     members = f"{name}, {len(alloy.model.members)} member(s)"
     print(f"{members}, fidelity: {alloy.fidelity or 'the only one it knows'}, 95 % within ± {alloy.wide:.2f} sigma")
-    for representation, correction in alloy.corrections().items():
-        if correction.mean is not None:
-            done = "taken off" if correction.used else "cannot be told from zero, not taken off"
-            print(f"residual bowing, {representation}: {correction}, {done}")
 
 
 def tell_means(means: pd.DataFrame, volume: str) -> None:

@@ -68,10 +68,8 @@ def exchanged(system: System) -> System:
     own, other = ([e for e in one if e not in two] for one, two in ((first, second), (second, first)))
     if len(own) != 1 or len(other) != 1:
         names = [", ".join(e.symbol for e in each) or "nothing" for each in (own, other)]
-        raise InputError(
-            f"{system[0]} and {system[1]} do not differ in one element; only the first has {names[0]}, only the second "
-            f"{names[1]}"
-        )
+        how = f"only the first has {names[0]}, only the second {names[1]}" if own or other else "both have the same"
+        raise InputError(f"{system[0]} and {system[1]} do not differ in one element; {how}")
     scale = first[own[0]] / second[other[0]]
     unlike = [e.symbol for e in first if e != own[0] and abs(first[e] - scale * second[e]) > 1e-6 * first[e]]
     if unlike:

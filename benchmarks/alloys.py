@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -130,17 +130,22 @@ def _deviation(gap: np.ndarray, measured: np.ndarray) -> float:
     return float(np.abs(gap - measured).mean())
 
 
-def table(cases: Sequence[Case], fitted: Fitted, seen: Collection[frozenset[str]]) -> pd.DataFrame:
-    """One `row` a system.
+def table(
+    cases: Sequence[Case],
+    fitted: Fitted,
+    seen: Collection[frozenset[str]],
+    calculated: Collection[frozenset[str]] = (),
+) -> pd.DataFrame:
+    """One `row` a system, and under `calculated` whether calculated gaps of exactly its elements were learnt from.
 
     Args:
         cases: the measured alloys.
         fitted: gives the predictor for a system, by its elements.
-        seen: sets of elements that the predictor has learnt from even so, such as those of a network that is not
-            trained anew.
+        seen: sets of elements whose measured gaps the predictor has learnt from even so.
+        calculated: the same of calculated gaps.
     """
     rows = [row(case, fitted(case.elements)(case, case.x), case.elements not in seen) for case in cases]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).assign(calculated=[case.elements in calculated for case in cases])
 
 
 def means(rows: pd.DataFrame) -> dict[str, Any]:
@@ -216,8 +221,8 @@ def parity(path: Path, drawn: pd.DataFrame, label: str) -> None:
         axes.legend(loc="upper left")
 
 
-def of_compositions() -> tuple[Fitted, set[frozenset[str]]]:
-    """The bundled model of measured gaps that sees formulas, fitted once, and the sets of elements it has seen."""
+def of_compositions() -> tuple[Fitted, set[frozenset[str]], set[frozenset[str]]]:
+    """The bundled model of measured gaps that sees formulas, fitted once; the rest as `of_crystals`."""
     from bandgaps.composition import features, models
 
     model = models.load(models.BUNDLED, "experiment")
@@ -227,24 +232,51 @@ def of_compositions() -> tuple[Fitted, set[frozenset[str]]]:
         inner, outer = model.intervals.bounds(found)[:2]
         return Prediction(found.interquartile_mean, inner, outer)
 
-    return lambda _: predict, {formulas.elements(str(formula)) for formula in model.training["formula"]}
+    measured, calculated = (
+        {formulas.elements(str(formula)) for formula in each.training["formula"]} if each else set()
+        for each in (model, model.teacher)
+    )
+    return lambda _: predict, measured, calculated
 
 
-def of_crystals(folder: Path) -> tuple[Fitted, set[frozenset[str]]]:
-    """A model of crystals, shown virtual crystals and fitted once, and the sets of elements it has seen."""
-    from bandgaps.alloy.random_alloy import PredictedAlloy, fidelity_of
-    from bandgaps.structure import model_files
+def of_crystals(folder: Path) -> tuple[Fitted, set[frozenset[str]], set[frozenset[str]]]:
+    """A model of crystals, shown virtual crystals, and the sets of elements whose gaps it has seen even so.
+
+    Where measured gaps are a model on top, that is fitted anew without all compositions of a system's elements.
+
+    Returns:
+        The predictor; the sets of elements that cannot be left out; those of the crystals with calculated gaps.
+    """
+    from bandgaps.alloy.random_alloy import fidelity_of
+    from bandgaps.structure import model_files, neighbors
+    from bandgaps.structure.prediction import ENDS, gaps_of
 
     model = model_files.load(folder)
+    fidelity = fidelity_of(model)
+    calculated = {formulas.elements(formula) for formula in model.seen(including_teachers=True) or ()}
 
-    def predict(case: Case, x: np.ndarray) -> Prediction:
-        if case.alloy is None:
-            raise InputError(f"{case.measured.label}: its crystals are not bundled")
-        seen = PredictedAlloy(case.alloy, model, fidelity_of(model))
-        found = seen.shared_sites(x)
-        return Prediction.of_sigma(found["band_gap"].to_numpy(), found["band_gap_std"].to_numpy(), seen.wide)
+    def fitted(left_out: frozenset[str]) -> Predictor:
+        own = model
+        if model.measured:
+            together = [_elements_of_key(str(key)) == left_out for key in model.measured.composition]
+            own = replace(model, measured=model.measured.without(np.array(together)))
 
-    return lambda _: predict, {formulas.elements(formula) for formula in model.seen(including_teachers=True) or ()}
+        def predict(case: Case, x: np.ndarray) -> Prediction:
+            if case.alloy is None:
+                raise InputError("its crystals are not bundled")
+            crystals = [case.alloy.shared_site(float(part)) for part in x]
+            found = gaps_of(own, neighbors.build(crystals, model.hyperparameters.cutoff), fidelity)
+            low, high, lowest, highest = (found[end] for end in ENDS)
+            return Prediction(found["band_gap"], (low, high), (lowest, highest))
+
+        return predict
+
+    return fitted, set() if model.measured else calculated, calculated
+
+
+def _elements_of_key(key: str) -> frozenset[str]:
+    """The elements of a `formulas.composition_key`."""
+    return frozenset(part.rstrip("0123456789") for part in key.split())
 
 
 def parser() -> argparse.ArgumentParser:
@@ -267,9 +299,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     cases = [Case(measured) for measured in measured_curves.all_measured()]
     result: dict[str, Any] = {}
-    for name, (fitted, seen) in (("composition", of_compositions()), ("structure", of_crystals(options.model))):
+    for name, (fitted, seen, calculated) in (
+        ("composition", of_compositions()),
+        ("structure", of_crystals(options.model)),
+    ):
         own, why = possible(cases, fitted)
-        rows = table(own, fitted, seen)
+        rows = table(own, fitted, seen, calculated)
         print(f"\n{name}\n{rows.to_string(index=False, float_format='{:.3f}'.format)}")
         held_out = means(rows[rows["held_out"]])
         records = rows.astype(object).where(rows.notna(), None).to_dict("records")

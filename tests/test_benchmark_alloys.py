@@ -8,8 +8,20 @@ import numpy as np
 import pytest
 from pdf import words
 
+from bandgaps import formulas
 from bandgaps.alloy import measured_curves
-from benchmarks.alloys import Case, Prediction, Predictor, means, parity, points, possible, row, table
+from benchmarks.alloys import (
+    Case,
+    Prediction,
+    Predictor,
+    _elements_of_key,
+    means,
+    parity,
+    points,
+    possible,
+    row,
+    table,
+)
 
 CASES = [Case(measured) for measured in measured_curves.all_measured()]
 NAMED = {case.measured.label: case for case in CASES}
@@ -64,7 +76,8 @@ def test_each_system_is_left_out_of_its_own_predictor() -> None:
         asked.append(left_out)
         return off_by(0.1, 0.11)
 
-    rows = table(CASES, fitted, seen={frozenset({"Ga", "As", "Al"})})
+    rows = table(CASES, fitted, seen={frozenset({"Ga", "As", "Al"})}, calculated={frozenset({"Si", "Ge"})})
+    assert rows["system"][rows["calculated"]].tolist() == ["Si-Ge"]
     assert asked == [case.elements for case in CASES] and frozenset({"Si", "Ge"}) in asked
     assert rows["system"][~rows["held_out"]].tolist() == ["GaAs-AlAs"]
     over = means(rows)
@@ -72,6 +85,11 @@ def test_each_system_is_left_out_of_its_own_predictor() -> None:
     assert over["gain"] == pytest.approx(over["line"]) and over["gain"] > 2 * over["gain_standard_error"] > 0
     assert (over["inside_68"], over["inside_95"]) == (pytest.approx(1), 1)
     assert means(rows[rows["system"] == "none"])["deviation"] is None
+
+
+def test_a_systems_rows_are_known_by_their_elements() -> None:
+    key = formulas.composition_key("Al0.3Ga0.7As")
+    assert _elements_of_key(key) == NAMED["GaAs-AlAs"].elements == {"Al", "Ga", "As"}
 
 
 def test_formulas_and_crystals_of_a_case_are_of_its_composition() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -73,35 +73,25 @@ def draw(found: Exploration, place: Place, anchor: bool) -> None:
     _write(means, place("structures-means.csv"))
     figures.orderings(place("structures.pdf"), found.unscaled, means, system, measured, volume)
 
-    means, lowered = alloy.means(found.scaled), _lowered_by(alloy)
+    means = alloy.means(found.scaled)
     _write(means, place("structures-scaled-means.csv"))
     figures.disorder(
         place("structures-scaled.pdf"),
         found.scaled,
-        alloy.lowered(means, "orderings"),
+        means,
         found.curve,
         found.cells,
         system,
         measured,
         alloy.wide,
-        f"{title} at the alloy's volume{lowered}",
+        f"{title} at the alloy's volume",
         alloy.first_principles(),
     )
     _write(found.cells, place("structures-scaled-quasirandom.csv"))
     _write(found.curve, place("curve.csv"))
     if anchor:
         shifted = scores.anchored_curve(found.curve)
-        figures.anchored(place("curve-anchored.pdf"), shifted, system, measured, f"{title} curve, anchored{lowered}")
-
-
-def _lowered_by(alloy: PredictedAlloy) -> str:
-    """What a title says of the corrections that are taken off, and of the evidence for them."""
-    used = {name: each for name, each in alloy.corrections().items() if each.used}
-    if not used:
-        return ""
-    sizes = ", ".join(f"{each.bowing:.2f} ± {each.standard_error:.2f} eV ({name})" for name, each in used.items())
-    systems = max(each.systems for each in used.values())
-    return f"\nless the mean residual bowing of {systems} held-out systems,\n{sizes}"
+        figures.anchored(place("curve-anchored.pdf"), shifted, system, measured, f"{title} curve, anchored")
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:
@@ -113,13 +103,8 @@ def _write(table: pd.DataFrame, path: Path) -> None:
 def metrics(found: Exploration, wanted: Sequence[str]) -> dict[str, Any]:
     """What was found, in numbers (eV): deviations from the measured curve, and the gaps of the compositions wanted."""
     alloy, computed = found.alloy, found.alloy.first_principles()
-    corrections = {
-        name: {**asdict(each), "used": each.used, "bowing": each.bowing, "sigma": each.sigma}
-        for name, each in alloy.corrections().items()
-    }
     return {
         "fidelity": alloy.fidelity,
-        "bowing_correction": corrections,
         "orderings": len(found.unscaled),
         "unscaled": scores.mean_scores(alloy.means(found.unscaled)),
         "scaled": scores.mean_scores(alloy.means(found.scaled)),

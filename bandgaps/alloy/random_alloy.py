@@ -7,8 +7,7 @@ A crystal has an atom on each site, a random alloy has not, so a model of crysta
 - `shared-site`: one site that both elements share, whose embedding is the mean of theirs (Chen et al., Nat. Comput.
   Sci. 1, 46).
 
-Either leaves out part of what disorder does. Where a model's card says how much, it is taken off
-(`bandgaps.alloy.bowing`).
+Either leaves out part of what disorder does.
 """
 
 from __future__ import annotations
@@ -20,12 +19,13 @@ import numpy as np
 import pandas as pd
 from pymatgen.core import Structure
 
-from bandgaps.alloy import bowing, first_principles, measured_curves, orderings
+from bandgaps.alloy import first_principles, measured_curves, orderings
 from bandgaps.alloy.pseudobinary import PseudobinaryAlloy
 from bandgaps.alloy.representations import REPRESENTATIONS
 from bandgaps.alloy.scores import FRACTIONS
 from bandgaps.formulas import fraction_column
 from bandgaps.structure import neighbors
+from bandgaps.structure.calibration import Calibration
 from bandgaps.structure.ensemble import Model
 
 COMPUTED = {
@@ -44,13 +44,11 @@ class PredictedAlloy:
         alloy: its crystals.
         model: what predicts the gaps.
         fidelity: None for models that know only one.
-        corrected: whether the residual bowing correction is taken off.
     """
 
     alloy: PseudobinaryAlloy
     model: Model
     fidelity: str | None = None
-    corrected: bool = True
 
     @property
     def x(self) -> str:
@@ -59,27 +57,9 @@ class PredictedAlloy:
 
     @property
     def wide(self) -> float:
-        """How many sigma to each side make an interval of 95 %."""
-        return self.model.calibration(self.fidelity).wide
-
-    def correction(self, representation: str) -> bowing.Correction:
-        """What the random alloy bows by beyond what the model makes of a representation of it."""
-        return bowing.of(self.model, self.fidelity, representation) if self.corrected else bowing.Correction()
-
-    def corrections(self) -> dict[str, bowing.Correction]:
-        """The `correction` of each representation."""
-        return {name: self.correction(name) for name in REPRESENTATIONS}
-
-    def lowered(self, table: pd.DataFrame, representation: str) -> pd.DataFrame:
-        """A table with its gaps less the correction, down to 0, and their sigma with that of the correction.
-
-        Args:
-            table: columns x_B, band_gap and band_gap_std, eV.
-            representation: of the disorder.
-        """
-        correction, x = self.correction(representation), table[self.x]
-        gap, std = correction.lowered(table["band_gap"], x), correction.widened(table["band_gap_std"], x)
-        return table.assign(band_gap=gap, band_gap_std=std)
+        """How many sigma to each side make an interval of 95 %; for a model of measured gaps, of normal errors."""
+        on_top = self.model.measured is not None and self.fidelity == "experiment"
+        return (Calibration() if on_top else self.model.calibration(self.fidelity)).wide
 
     def predict(self, crystals: Sequence[Structure]) -> tuple[np.ndarray, np.ndarray]:
         """Gap and sigma of crystals, eV, each of shape (crystals,)."""
@@ -111,7 +91,7 @@ class PredictedAlloy:
     def shared_sites(self, fractions: Sequence[float] | np.ndarray) -> pd.DataFrame:
         """Gap with both elements on every site (eV): columns x_B, band_gap, band_gap_std, one row a fraction of B."""
         gaps, std = self.predict([self.alloy.shared_site(float(x)) for x in fractions])
-        return self.lowered(pd.DataFrame({self.x: fractions, "band_gap": gaps, "band_gap_std": std}), "shared-site")
+        return pd.DataFrame({self.x: fractions, "band_gap": gaps, "band_gap_std": std})
 
     def quasirandom(self, formulas: Sequence[str], seed: int) -> pd.DataFrame:
         """Gap of a special quasirandom structure of each formula (eV).
@@ -128,7 +108,7 @@ class PredictedAlloy:
             "band_gap": gaps,
             "band_gap_std": std,
         }
-        return self.lowered(pd.DataFrame(columns), "orderings")
+        return pd.DataFrame(columns)
 
     def first_principles(self) -> pd.DataFrame | None:
         """Calculated gaps of orderings at the model's fidelity or the nearest to it, where there are any.
@@ -152,7 +132,7 @@ class PredictedAlloy:
         """
         shared = self.shared_sites(FRACTIONS)
         between = {name: np.interp(FRACTIONS, means[self.x], means[name]) for name in ("band_gap", "band_gap_std")}
-        ordered = self.lowered(pd.DataFrame({self.x: FRACTIONS, **between}), "orderings")
+        ordered = pd.DataFrame({self.x: FRACTIONS, **between})
         columns = {
             column + suffix: table[f"band_gap{suffix}"]
             for column, table in zip(REPRESENTATIONS.values(), (shared, ordered), strict=True)
@@ -166,7 +146,7 @@ class PredictedAlloy:
 
 def fidelity_of(model: Model, wanted: str | None = None) -> str | None:
     """The fidelity to predict at: the one wanted, else experiment, else the model's first; None if it has but one."""
-    known = model.hyperparameters.fidelities
+    known = model.fidelities
     if wanted or not known:
         return wanted
     return "experiment" if "experiment" in known else known[0]

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from pymatgen.core import Structure
 
 import explore_structure
 from bandgaps import plotting
-from bandgaps.alloy import bowing, first_principles, measured_curves, quasirandom
+from bandgaps.alloy import first_principles, measured_curves, quasirandom
 from bandgaps.alloy.pseudobinary import PseudobinaryAlloy, diamond
 from bandgaps.structure import ensemble, model_files, neighbors, network
 from bandgaps.structure.calibration import Calibration
@@ -23,8 +22,6 @@ from bandgaps.structure.calibration import Calibration
 WEIGHTS = SHARED / "megnet-weights"
 PUBLISHED = WEIGHTS / "mp-2018.6.1" / "band_gap_regression.hdf5"
 FIDELITIES = ("pbe", "gllbsc", "hse", "experiment")
-CORRECTION = bowing.Correction(6, 18, 0.3, 0.1, 0.2)  # eV; of a new system 0.3 ± 0.224
-DOUBTFUL = bowing.Correction(6, 18, 0.1, 0.2, 0.5)
 NAMES = ("disordered-structures", "disordered-structures-scaled")
 
 
@@ -39,8 +36,7 @@ def some_model(fidelities: tuple[str, ...] = FIDELITIES) -> ensemble.Model:
             {name: generator.normal(0, shape[0] ** -0.5, shape).astype(np.float32) for name, shape in shapes}
         )
     calibrations = {name: Calibration(floor=0.1, scale=2.0, wide=2.2) for name in fidelities}
-    card = {bowing.KEY: {"shared-site": asdict(CORRECTION), "orderings": asdict(DOUBTFUL)}}
-    return ensemble.Model(settings, members, mean=0.9, calibrations=calibrations, card=card)
+    return ensemble.Model(settings, members, mean=0.9, calibrations=calibrations)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -155,10 +151,9 @@ def test_the_curve_covers_the_whole_range(explored: tuple[Path, Result]) -> None
         crystal.replace_species({"Si": {"Si": 1 - part, "Ge": part}})
         shared.append(crystal)
     gaps, std = some_model().predict(neighbors.build(shared, 4.0), "experiment")
-    rows, parabola = curve.iloc[[0, 30, 51, 100]], fractions * (1 - fractions)
-    np.testing.assert_allclose(rows["band_gap_shared_site"], np.maximum(gaps - 0.3 * parabola, 0), atol=1e-4)
-    widened = np.sqrt(std**2 + (0.2**2 + 0.1**2) * parabola**2)
-    np.testing.assert_allclose(rows["band_gap_shared_site_std"], widened, atol=1e-4)
+    rows = curve.iloc[[0, 30, 51, 100]]
+    np.testing.assert_allclose(rows["band_gap_shared_site"], gaps, atol=1e-4)
+    np.testing.assert_allclose(rows["band_gap_shared_site_std"], std, atol=1e-4)
     np.testing.assert_allclose(curve["band_gap"], curve["band_gap_shared_site"])
     np.testing.assert_allclose(curve["band_gap_std"], curve["band_gap_shared_site_std"])
     means = pd.read_csv(explored[0] / "figures" / f"SiGe-{NAMES[1]}-means.csv").set_index("x_Ge")
@@ -178,31 +173,6 @@ def test_the_metrics_are_those_of_the_curve(explored: tuple[Path, Result]) -> No
         assert scores["share_inside_95"] == pytest.approx((off <= 2.2 * curve[f"{column}_std"]).mean(), abs=0.011)
         assert scores["0.51"] == pytest.approx(curve[column].iloc[51], abs=1e-5)
     assert found["straight-line"]["mean_absolute_deviation"] == pytest.approx(0.046, abs=5e-4)
-
-
-def test_the_correction_is_told_with_its_evidence_and_can_be_left_out(explored: tuple[Path, Result]) -> None:
-    folder, result = explored
-    assert (
-        "residual bowing, shared-site: 0.30 ± 0.10 eV (6 held-out systems, spread 0.20 eV), taken off" in result.stdout
-    )
-    doubtful = "orderings: 0.10 ± 0.20 eV (6 held-out systems, spread 0.50 eV), cannot be told from zero, not taken off"
-    assert doubtful in result.stdout
-    title = ("less the mean residual bowing of 6 held-out systems", "0.30 ± 0.10 eV (shared-site)")
-    text = words(folder / "figures" / f"SiGe-{NAMES[1]}.pdf")
-    assert all(each in text for each in title)
-    assert "(orderings)" not in text
-    told = metrics(folder)["bowing_correction"]
-    assert told["shared-site"]["bowing"] == 0.3 and told["shared-site"]["sigma"] == pytest.approx(np.sqrt(0.05))
-    assert (told["orderings"]["used"], told["orderings"]["bowing"], told["orderings"]["mean"]) == (False, 0, 0.1)
-    explore(folder, "--anchor", "--max-atoms", 4, "--figures", "anchored", "--metrics", "anchored")
-    assert title[0] in words(folder / "anchored" / "SiGe-disordered-curve-anchored.pdf")
-    raw = explore(folder, "--uncorrected", "--max-atoms", 4, "--figures", "raw", "--metrics", "raw")
-    assert "residual bowing" not in raw.stdout
-    assert title[0] not in words(folder / "raw" / f"SiGe-{NAMES[1]}-uncorrected.pdf")
-    plain = pd.read_csv(folder / "raw" / "SiGe-disordered-curve-uncorrected.csv")
-    curve, x = pd.read_csv(folder / "figures" / "SiGe-disordered-curve.csv"), plain["x_Ge"]
-    np.testing.assert_allclose(curve["band_gap"], np.maximum(plain["band_gap"] - 0.3 * x * (1 - x), 0), atol=1e-4)
-    assert metrics(folder, "raw/SiGe-structure-uncorrected.json")["bowing_correction"]["shared-site"]["bowing"] == 0
 
 
 def test_quasirandom_structures_are_rows_too(explored: tuple[Path, Result]) -> None:
@@ -265,41 +235,25 @@ def test_another_fidelity_and_an_anchored_curve(explored: tuple[Path, Result]) -
     assert found["curves"]["orderings"]["anchored"]["mean_absolute_deviation"] == pytest.approx(off, abs=1e-5)
 
 
-def test_another_alloy(explored: tuple[Path, Result]) -> None:
-    """Of which no gap was measured, by a model that knows one fidelity."""
+def test_an_alloy_of_compounds_of_which_no_gap_was_measured(explored: tuple[Path, Result]) -> None:
+    """By a model that knows one fidelity."""
     where = ("--figures", "other", "--metrics", "other")
-    arguments = ("--system", "Si-Sn", "--max-atoms", 2, "--model", "single", "--disorder", "shared-site", *where)
-    explore(explored[0], *arguments)
-    table = pd.read_csv(explored[0] / "other" / "SiSn-disordered-structures-scaled-single.csv")
-    assert table.columns[0] == "x_Sn"
+    arguments = ("--system", "MgO-CaO", "--max-atoms", 4, "--model", "single", "--disorder", "shared-site", *where)
+    result = explore(explored[0], *arguments, "--composition", "Ca0.25Mg0.75O")
+    table = pd.read_csv(explored[0] / "other" / "MgOCaO-disordered-structures-scaled-single.csv")
+    assert table.columns[0] == "x_Ca" and table["n_atoms"].tolist() == [2, 4, 4, 2]
     for name in NAMES:
-        assert "measured" not in words(explored[0] / "other" / f"SiSn-{name}-single.pdf")
-    curve = pd.read_csv(explored[0] / "other" / "SiSn-disordered-curve-single.csv")
+        text = words(explored[0] / "other" / f"MgOCaO-{name}-single.pdf")
+        assert "MgO-CaO" in text and "measured" not in text
+    curve = pd.read_csv(explored[0] / "other" / "MgOCaO-disordered-curve-single.csv")
     assert curve["band_gap_measured"].isna().all()
     assert curve["band_gap"].notna().all() and curve["band_gap"].equals(curve["band_gap_shared_site"])
-    found = metrics(explored[0], "other/SiSn-structure-single.json")
+    cells = pd.read_csv(explored[0] / "other" / f"MgOCaO-{NAMES[1]}-quasirandom-single.csv")
+    assert cells["formula"].tolist() == ["MgO", "Mg3O4Ca", "MgO2Ca", "MgO4Ca3", "CaO", "Ca0.25Mg0.75O"]
+    assert cells["n_atoms"].tolist() == [2, 128, 128, 128, 2, 128]
+    found = metrics(explored[0], "other/MgOCaO-structure-single.json")
     assert found["fidelity"] is found["straight-line"] is found["curves"]["orderings"]["anchored"] is None
-
-
-def test_an_alloy_of_compounds(explored: tuple[Path, Result]) -> None:
-    """GaAs-AlAs mixes gallium with aluminium; its gap turns indirect, which the figures mark."""
-    where = ("--figures", "arsenide", "--metrics", "arsenide", "--model", "single")
-    result = explore(
-        explored[0], "--system", "GaAs-AlAs", "--max-atoms", 4, "--composition", "Al0.25Ga0.75As", "--anchor", *where
-    )
-    table = pd.read_csv(explored[0] / "arsenide" / "GaAsAlAs-disordered-structures-scaled-single.csv")
-    assert table.columns[0] == "x_Al" and table["n_atoms"].tolist() == [2, 4, 4, 2]
-    text = words(explored[0] / "arsenide" / "GaAsAlAs-disordered-structures-scaled-single.pdf")
-    assert "GaAs-AlAs" in text and "Vurgaftman et al., 0 K" in text and "Γ–X" in text
-    cells = pd.read_csv(explored[0] / "arsenide" / "GaAsAlAs-disordered-structures-scaled-quasirandom-single.csv")
-    assert cells["formula"].tolist() == ["GaAs", "Ga3As4Al", "GaAs2Al", "GaAs4Al3", "AlAs", "Al0.25Ga0.75As"]
-    assert cells["x_Al"].tolist() == [0, 0.25, 0.5, 0.75, 1, 0.25]
-    found = metrics(explored[0], "arsenide/GaAsAlAs-structure-single.json")
-    (mixed,) = found["compositions"]
-    assert mixed["formula"] == "Al0.25Ga0.75As" and mixed["band_gap_measured"] == pytest.approx(1.876, abs=1e-3)
-    assert "Al0.25Ga0.75As lies" in result.stdout
-    shifted = pd.read_csv(explored[0] / "arsenide" / "GaAsAlAs-disordered-curve-anchored-single.csv")
-    assert shifted["band_gap_anchored"].iloc[[0, -1]].tolist() == pytest.approx([1.519, 2.24])
+    assert found["compositions"][0]["formula"] == "Ca0.25Mg0.75O" and "Ca0.25Mg0.75O lies" in result.stdout
 
 
 @pytest.mark.parametrize(

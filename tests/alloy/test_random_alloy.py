@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from bandgaps.alloy import bowing, ends, first_principles, measured_curves, random_alloy
+from bandgaps.alloy import ends, first_principles, measured_curves, random_alloy
 from bandgaps.alloy.pseudobinary import PseudobinaryAlloy, diamond
 from bandgaps.alloy.random_alloy import PredictedAlloy
 from bandgaps.alloy.representations import REPRESENTATIONS
@@ -51,46 +49,6 @@ def test_the_curve_has_both_representations_and_the_one_that_is_asked_for() -> N
     gaps, std = alloy.predict([diamond("Si", 5.431), diamond("Ge", 5.658)])
     assert shared["band_gap"].iloc[[0, 2]].tolist() == pytest.approx(gaps, abs=1e-5)
     assert shared["band_gap_std"].iloc[[0, 2]].tolist() == pytest.approx(std, abs=1e-5)
-
-
-def test_the_correction_lowers_measured_gaps_and_widens_their_sigma() -> None:
-    model = some_model(2, ("pbe", "experiment"))
-    corrections = {
-        "shared-site": bowing.Correction(6, 18, 0.4, 0.3, 0.4),
-        "orderings": bowing.Correction(5, 9, 0.2, 0, 0.1),
-    }
-    model.card[bowing.KEY] = {name: asdict(each) for name, each in corrections.items()}
-    means = pd.DataFrame({"x_Ge": [0, 0.5, 1], "band_gap": [1.0, 1.2, 0.5], "band_gap_std": [0.1, 0.3, 0.1]})
-    curves = [PredictedAlloy(SIGE, model, "experiment", each).curve(means, "shared-site") for each in (False, True)]
-    x = np.array([0, 0.2, 0.5, 1])
-    for column, b, sigma in (("band_gap_shared_site", 0.4, 0.5), ("band_gap_orderings", 0.2, 0.1)):
-        raw, lowered = (curve[column].iloc[[0, 20, 50, 100]].to_numpy() for curve in curves)
-        np.testing.assert_allclose(lowered, np.maximum(raw - b * x * (1 - x), 0), atol=1e-6)
-        raw, wider = (curve[f"{column}_std"].iloc[[0, 20, 50, 100]].to_numpy() for curve in curves)
-        np.testing.assert_allclose(wider, np.sqrt(raw**2 + (sigma * x * (1 - x)) ** 2), atol=1e-6)
-    pbe = [PredictedAlloy(SIGE, model, "pbe", each).curve(means, "orderings") for each in (False, True)]
-    pd.testing.assert_frame_equal(*pbe)
-    raw_cell, cell = (
-        PredictedAlloy(SIGE, model, "experiment", each).quasirandom(["SiGe"], 0) for each in (False, True)
-    )
-    assert cell["band_gap"].item() == pytest.approx(max(raw_cell["band_gap"].item() - 0.05, 0), abs=1e-6)
-    assert cell["band_gap_std"].item() == pytest.approx(np.hypot(raw_cell["band_gap_std"].item(), 0.025), abs=1e-6)
-
-
-def test_a_correction_that_cannot_be_told_from_zero_changes_nothing() -> None:
-    model = some_model(2, ("experiment",))
-    model.card[bowing.KEY] = {name: asdict(bowing.Correction(6, 18, 0.2, 0.3, 0.7)) for name in REPRESENTATIONS}
-    tables = [PredictedAlloy(SIGE, model, "experiment", each).shared_sites([0, 0.5, 1]) for each in (False, True)]
-    pd.testing.assert_frame_equal(*tables)
-
-
-@pytest.mark.parametrize("damaged", [{"mean": "much"}, {"mean": float("nan")}, {"systems": None}, []])
-def test_a_damaged_correction_is_named(damaged: object) -> None:
-    model = some_model(1, ("experiment",))
-    whole = asdict(bowing.Correction(6, 18, 0.2, 0.3, 0.7))
-    model.card[bowing.KEY] = {"shared-site": {**whole, **damaged} if isinstance(damaged, dict) else damaged}
-    with pytest.raises(InputError, match="bowing_correction"):
-        PredictedAlloy(SIGE, model, "experiment").shared_sites([0.5])
 
 
 def test_alloys_of_compounds_are_predicted_on_their_sublattice() -> None:
