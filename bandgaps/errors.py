@@ -6,6 +6,9 @@ import os
 import sys
 from collections.abc import Callable
 
+SHOWN = 80  # characters of what an error quotes
+LINE = 2000  # characters of an error as a whole
+
 
 class InputError(Exception):
     """Bad usage or input: the message names the file, field or flag, what was found, and what to do. Exit code 2."""
@@ -13,6 +16,19 @@ class InputError(Exception):
 
 class RunError(Exception):
     """A run that failed for a reason outside the input, such as the network. Exit code 1."""
+
+
+def shortened(value: object, most: int = SHOWN) -> str:
+    """The text of a value on one line, cut where it is longer than an error should quote."""
+    text = " ".join(str(value)[: 4 * most].split())
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def quoted(value: object) -> str:
+    """A value as an error quotes it: in quotation marks if it is a text, and cut where it is long."""
+    if isinstance(value, str):
+        return repr(value if len(value) <= SHOWN else f"{value[:SHOWN]}…")
+    return shortened(repr(value))
 
 
 def exit_code(main: Callable[[], None]) -> int:
@@ -43,5 +59,5 @@ def exit_code(main: Callable[[], None]) -> int:
 
 
 def _report(message: str, code: int) -> int:
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    print("error: " + shortened(message, LINE), file=sys.stderr)
     return code

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -29,6 +29,10 @@ class Server(ThreadingHTTPServer):
     Attributes:
         database_version: what the heartbeat says; nothing where it is None.
         heartbeat_status: and the status it says it with.
+        heartbeats: how many it sends before it accepts connections and says nothing.
+        elsewhere: the address that the trouble "redirect" names.
+        retry_after: how many seconds the trouble "asks to wait" names.
+        total: how many documents it says there are; None says the truth.
         trouble: called with the parameters of each request to the summary; the name of what goes wrong, or None.
         requests: parameters of each request to the summary, in order.
     """
@@ -41,6 +45,11 @@ class Server(ThreadingHTTPServer):
         self.documents = documents
         self.database_version: str | None = "2025.09.25"
         self.heartbeat_status = 200
+        self.heartbeats = 10**9
+        self.elsewhere = ""
+        self.retry_after = 86400
+        self.total: int | None = None
+        self.hung_up = threading.Event()
         self.trouble: Callable[[dict[str, str]], str | None] = lambda parameters: None
         self.requests: list[dict[str, str]] = []
 
@@ -64,6 +73,7 @@ def serving(documents: Documents) -> Iterator[Server]:
     try:
         yield server
     finally:
+        server.hung_up.set()
         server.shutdown()
         server.server_close()
         thread.join()
@@ -76,6 +86,10 @@ class Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         parameters = {name: values[0] for name, values in parse_qs(url.query).items()}
         if url.path == "/heartbeat" and self.server.heartbeat_status == 200:
+            self.server.heartbeats -= 1
+            if self.server.heartbeats < 0:
+                self.server.hung_up.wait()
+                return
             version = {"db_version": self.server.database_version} if self.server.database_version else {}
             batches = {"access_controlled_batch_ids": ["gnome_r2scan_statics"]}
             self.reply(200, {"status": "OK", "version": "0.86.4", **version, **batches})
@@ -104,6 +118,10 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(400, {"detail": "Problem processing one or more provided chemsys values."})
         elif trouble == "no data":
             self.reply(200, {"detail": "come back later"})
+        elif trouble == "redirect":
+            self.reply(307, {}, headers={"Location": self.server.elsewhere})
+        elif trouble == "asks to wait":
+            self.reply(429, {"message": "slow down"}, headers={"Retry-After": str(self.server.retry_after)})
         elif trouble == "a list":
             self.reply(200, ["come back later"])
         else:
@@ -126,19 +144,32 @@ class Handler(BaseHTTPRequestHandler):
         if trouble == "no ids":
             fields.remove("material_id")
         data = [{field: document[field] for field in fields if field in document} for document in page]
-        self.reply(200, {"data": data, "meta": {"total_doc": len(matching), "api_version": "0.86.4"}}, trouble)
+        self.reply(
+            200,
+            {"data": data, "meta": {"total_doc": self.server.total or len(matching), "api_version": "0.86.4"}},
+            trouble,
+        )
 
-    def reply(self, status: int, content: Any, trouble: str | None = None) -> None:
+    def reply(
+        self, status: int, content: Any, trouble: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
         body = json.dumps(content).encode()
         if trouble == "truncated":
             body = body[: len(body) // 2]
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.end_headers()
         if trouble == "cut":
             self.wfile.write(body[: len(body) // 2])
             self.close_connection = True
+        elif trouble == "drip":
+            for place in range(len(body)):
+                if self.server.hung_up.wait(0.02):
+                    return
+                self.wfile.write(body[place : place + 1])
         else:
             self.wfile.write(body)
 

@@ -26,8 +26,9 @@ from typing import Any
 import orjson
 import pandas as pd
 
-from bandgaps.errors import InputError, RunError
+from bandgaps.errors import InputError, RunError, shortened
 from bandgaps.files import read_json, replacing, write_json
+from bandgaps.formulas import reduced_formula
 from bandgaps.table.account import Step
 from bandgaps.table.materials_project import CHUNK, KEY_PAGE, Query, Server, quiet, require_numeric_field
 from bandgaps.table.storage import no_garbage_collection
@@ -35,6 +36,15 @@ from bandgaps.table.storage import no_garbage_collection
 FIELDS = (
     "material_id", "formula_pretty", "structure", "energy_above_hull", "formation_energy_per_atom", "band_gap",
 )  # fmt: skip
+
+
+UPDATES = 3  # of the database during one download, after which it is given up
+NAMED = 3  # damaged documents that are named, of those left out
+FAULTS = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, IndexError)  # of damaged documents
+
+
+class IncompleteError(RunError):
+    """The server lists other entries than it counts or sends, as it does when it was updated meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -79,17 +89,32 @@ def download(query: Query, key: str, cache: Path) -> Download:
         require_numeric_field(query.target)
         server = Server(key)
         version = server.version
-        steps = server.count(query)
-        folder = _open_folder(cache, query, version, server.endpoint)
-        ids = _ids(folder, server, query, expected=steps[-1].rows)
-        _fetch_chunks(folder, server, query, ids)
-        if server.database_version() != version:
-            shutil.rmtree(folder)
-            raise RunError(
-                f"the Materials Project changed its database from {version} to another version during the download; "
-                "run the same command again to fetch all of it from the new one"
-            )
-        return Download(_table(folder, query, ids), version, steps, folder)
+        for _ in range(UPDATES):
+            try:
+                found = _download(server, version, query, cache)
+                trouble = None
+            except IncompleteError as error:
+                trouble = error
+            before, version = version, server.database_version()
+            if version != before:
+                print(f"the Materials Project was updated from {before} to {version} meanwhile; starting again")
+            elif trouble:
+                raise trouble
+            else:
+                return found
+    raise RunError(f"the Materials Project was updated {UPDATES} times during the download; try again later")
+
+
+def _download(server: Server, version: str, query: Query, cache: Path) -> Download:
+    """What there is while the database has this version."""
+    steps = server.count(query)
+    folder = _open_folder(cache, query, version, server.endpoint)
+    ids = _ids(folder, server, query, expected=steps[-1].rows)
+    _fetch_chunks(folder, server, query, ids)
+    table = _table(folder, query, ids)
+    if len(table) < len(ids):
+        steps.append(Step("with a formula and a crystal that can be read", len(table)))
+    return Download(table, version, steps, folder)
 
 
 def _open_folder(cache: Path, query: Query, version: str, endpoint: str) -> Path:
@@ -122,11 +147,11 @@ def _ids(folder: Path, server: Server, query: Query, expected: int) -> list[str]
         pass  # not listed yet, or damaged
     found: set[str] = set()
     for _ in range(server.retries + 1):
-        found |= server.list_ids(query)  # a page sent twice hides another, which the next listing may bring
+        found |= server.list_ids(query, expected)  # a page sent twice hides another, which the next listing may bring
         if len(found) >= expected:
             break
     else:
-        raise RunError(
+        raise IncompleteError(
             f"the Materials Project lists {len(found):,} different ids where {expected:,} entries match; "
             "try again later"
         )
@@ -148,7 +173,7 @@ def _fetch_chunks(folder: Path, server: Server, query: Query, ids: list[str]) ->
             try:
                 _write_chunk(path, _complete(server, query, part))
             except RunError as error:
-                raise RunError(
+                raise type(error)(
                     f"{error}; {progress.n:,} of {len(ids):,} documents are kept, run the same command again to go on "
                     "from there"
                 ) from None
@@ -163,7 +188,7 @@ def _complete(server: Server, query: Query, ids: list[str]) -> list[dict[str, An
         if len(found) == len(ids):
             return [found[material_id] for material_id in ids]
     missing = [material_id for material_id in ids if material_id not in found]
-    raise RunError(
+    raise IncompleteError(
         f"the Materials Project lists {', '.join(missing[:3])}{' ...' if missing[3:] else ''} but does not send "
         f"{'them' if missing[1:] else 'it'}; try again later"
     )
@@ -189,19 +214,42 @@ def _read_chunk(path: Path, ids: list[str]) -> list[dict[str, Any]] | None:
 
 
 def _table(folder: Path, query: Query, ids: list[str]) -> pd.DataFrame:
+    """The documents on disk; those that are not what they should be are named and left out.
+
+    Raises:
+        RunError: a chunk is gone, or no document is left.
+    """
     from bandgaps.table import records
 
-    def build(document: dict[str, Any]) -> dict[str, Any]:
-        try:
-            return document | {"structure": records.structure(document["structure"])}
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            name = document["material_id"]
-            raise RunError(
-                f"the Materials Project's structure of {name} is not one of pymatgen's ({error!r})"
-            ) from None
-
+    rows, wrong = [], []
     with no_garbage_collection():
-        rows = [build(one) for path, part in _chunks(folder, ids) for one in _read_chunk(path, part) or []]
-    if len(rows) != len(ids):
-        raise RunError(f"{folder}: chunks went missing while they were read; run the same command again")
+        for path, part in _chunks(folder, ids):
+            documents = _read_chunk(path, part)
+            if documents is None:
+                raise RunError(f"{path}: went missing while it was read; run the same command again")
+            for document in documents:
+                try:
+                    rows.append(_row(document))
+                except FAULTS as error:
+                    wrong.append(f"{document['material_id']} ({shortened(error)})")
+    faults = records.faults([row["structure"] for row in rows])
+    wrong += [f"{rows[row]['material_id']} ({fault})" for row, fault in faults.items()]
+    rows = [row for number, row in enumerate(rows) if number not in faults]
+    if wrong:
+        more = f" and {len(wrong) - NAMED:,} more" if len(wrong) > NAMED else ""
+        print(f"left out, since the Materials Project's documents are damaged: {', '.join(wrong[:NAMED])}{more}")
+    if not rows:
+        raise RunError("none of the Materials Project's documents can be read; try again later")
     return pd.DataFrame(rows, columns=_fields(query)).rename(columns={"formula_pretty": "formula"})
+
+
+def _row(document: dict[str, Any]) -> dict[str, Any]:
+    """A document with its formula reduced and its structure built.
+
+    Raises:
+        ValueError, among others: one of them is damaged.
+    """
+    from bandgaps.table import records
+
+    formula = reduced_formula(document["formula_pretty"])
+    return document | {"formula_pretty": formula, "structure": records.structure(document["structure"])}

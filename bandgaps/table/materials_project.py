@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
+import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -12,9 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from bandgaps.errors import InputError, RunError
+from bandgaps.table import connection
 from bandgaps.table.account import Step
 
 if TYPE_CHECKING:
@@ -23,8 +27,9 @@ if TYPE_CHECKING:
     from mp_api.client.routes.materials.summary import SummaryRester
 
 CHUNK = 500  # ids in one request: their URL stays under the 8 kB that proxies take
+PAGE = 1000  # ids in one answer, the most that the server sends
+MOST = 10_000_000  # entries; 50 times as many as there are
 KEY_PAGE = "https://next-gen.materialsproject.org/api"
-TIMEOUT = 20  # s, the client's own
 UNEXPECTED = "the Materials Project's answer was cut short or is not as expected"
 Answer = TypeVar("Answer")
 
@@ -63,32 +68,28 @@ class Server:
 
     def __init__(self, key: str) -> None:
         try:
-            from mp_api.client import MPRester
-            from mp_api.client.core.settings import MAPI_CLIENT_SETTINGS
+            from mp_api.client.core.settings import MAPI_CLIENT_SETTINGS as SETTINGS
             from mp_api.client.core.utils import validate_endpoint
+            from mp_api.client.routes.materials.summary import SummaryRester
         except ValueError as error:
             raise InputError(f"the client's settings, variables MPRESTER_...: {error}; correct them") from None
 
         self.key = key
-        self.retries: int = MAPI_CLIENT_SETTINGS.MAX_RETRIES
-        # The client itself tries 429, 502 and 504 again within a second; what still fails then needs longer.
-        self.wait: float = 10 * MAPI_CLIENT_SETTINGS.BACKOFF_FACTOR
+        self.retries: int = _not_negative("MPRESTER_MAX_RETRIES", SETTINGS.MAX_RETRIES)
+        self.wait = 10 * _not_negative("MPRESTER_BACKOFF_FACTOR", SETTINGS.BACKOFF_FACTOR)  # s, after the first trouble
+        self.mute_progress_bars: bool = SETTINGS.MUTE_PROGRESS_BARS
         self.endpoint: str = validate_endpoint(os.environ.get("MP_API_ENDPOINT"))
         self.version = self.database_version()
-
-        def client(mute_progress_bars: bool) -> SummaryRester:
-            start = partial(
-                MPRester,
-                api_key=key,
-                endpoint=self.endpoint,
-                use_document_model=False,
-                mute_progress_bars=mute_progress_bars,
-            )
-            return self.ask(start, lambda rester: rester.materials.summary)
-
-        self.mute_progress_bars: bool = MAPI_CLIENT_SETTINGS.MUTE_PROGRESS_BARS
-        self._listing = client(self.mute_progress_bars)
-        self._fetching = client(True)  # its bar would fill once a chunk; one over all chunks is shown
+        start = partial(
+            SummaryRester,
+            api_key=key,
+            endpoint=self.endpoint,
+            use_document_model=False,
+            mute_progress_bars=True,
+            session=connection.Session(key, f"mp-api/{version('mp-api')}"),
+        )
+        # It asks for a heartbeat by itself, without a limit on the time.
+        self._client: SummaryRester = self.ask(partial(connection.within, connection.LONGEST, start), lambda made: made)
 
     def ask(self, request: Callable[[], Any], read: Callable[[Any], Answer]) -> Answer:
         """What `read` makes of the answer to a request, which is tried again while the trouble may pass.
@@ -104,40 +105,37 @@ class Server:
             RunError: the trouble stays, or will not pass by waiting.
         """
         for attempt in range(self.retries + 1):
+            wait = min(self.wait * 2 ** min(attempt, 20), connection.LONGEST_WAIT)
             try:
                 answer = request()
             except Exception as error:  # the client lets through whatever requests, urllib3 and orjson raise
                 if error.__traceback__ and error.__traceback__.tb_next is None:
                     raise  # by the call itself: no line of the client ran
                 trouble, may_pass = _explain(error)
+                if isinstance(error, connection.TooManyRequestsError):
+                    wait = max(wait, error.seconds or 0.0)
             else:
                 try:
                     return read(answer)
                 except UnexpectedAnswerError as error:
                     trouble, may_pass = f"{UNEXPECTED} ({error}); try again later", True
-            if not may_pass:
+            trouble = trouble.replace(self.key, "[key]")
+            if not may_pass or attempt == self.retries:
                 break
-            if attempt < self.retries:
-                time.sleep(self.wait * 2**attempt)
-        raise RunError(trouble.replace(self.key, "[key]"))
+            print(f"note: {trouble}; asking again in {wait:g} s", file=sys.stderr, flush=True)
+            time.sleep(wait)
+        raise RunError(trouble)
 
     def database_version(self) -> str:
         """The version of the database now; the client asks only once a process."""
-        return self.ask(partial(_heartbeat, self.endpoint), _version)
+        return self.ask(partial(connection.within, connection.LONGEST, partial(_heartbeat, self.endpoint)), _version)
 
     def count(self, query: Query) -> list[Step]:
         """How many entries match, filter by filter."""
-        criteria: dict[str, Any] = {"has_props": "bandstructure"}
-        stages = [("entries with a band-structure calculation", dict(criteria))]
-        if query.chemsys:
-            criteria["chemsys"] = ",".join(query.chemsys)
-            stages.append((f"chemical system {', '.join(query.chemsys)}", dict(criteria)))
-        if query.max_energy_above_hull is not None:
-            criteria["energy_above_hull_max"] = query.max_energy_above_hull
-            stages.append((f"at most {query.max_energy_above_hull:g} eV/atom above the hull", dict(criteria)))
+        stages = _stages(query)
         alone = {"_fields": "material_id", "_limit": 1}
         steps = [
-            Step(kept, self.ask(partial(self._fetching.count, {**stage, **alone}), _number)) for kept, stage in stages
+            Step(kept, self.ask(partial(self._client.count, {**stage, **alone}), _number)) for kept, stage in stages
         ]
         if not steps[-1].rows:
             raise InputError(
@@ -145,20 +143,37 @@ class Server:
             )
         return steps
 
-    def list_ids(self, query: Query) -> set[str]:
-        """The ids of all matching entries, in as many pages as the client makes of them."""
-        filters: dict[str, Any] = {"has_props": ["bandstructure"]}
-        if query.chemsys:
-            filters["chemsys"] = list(query.chemsys)
-        if query.max_energy_above_hull is not None:
-            filters["energy_above_hull"] = (None, query.max_energy_above_hull)
-        # Sorted, because pages of an unsorted list may overlap.
-        search = partial(self._listing.search, **filters, fields=["material_id"], _sort_fields="material_id")
-        return set(self.ask(search, _by_id))
+    def list_ids(self, query: Query, entries: int) -> set[str]:
+        """The ids of all matching entries, page by page.
+
+        Args:
+            query: which entries.
+            entries: how many match; no more pages are asked for than these fill.
+
+        Raises:
+            RunError: as `ask`.
+        """
+        from tqdm.auto import tqdm
+
+        _, criteria = _stages(query)[-1]
+        # Sorted, because pages of an unsorted list may overlap. Left to itself the client turns pages without end.
+        criteria |= {"_sort_fields": "material_id"}
+        page = partial(self._client._search, num_chunks=1, chunk_size=PAGE, fields=["material_id"], **criteria)
+        found: set[str] = set()
+        with tqdm(total=entries, desc="Listing entries", disable=self.mute_progress_bars) as progress:
+            for skip in range(0, entries, PAGE):
+                listed = self.ask(partial(page, _skip=skip), _by_id)
+                if not listed:
+                    break
+                found |= set(listed)
+                progress.update(len(listed))
+        return found
 
     def fetch(self, ids: Sequence[str], fields: Sequence[str]) -> dict[str, dict[str, Any]]:
         """The documents of some ids, by id; those that the server leaves out are left out."""
-        search = partial(self._fetching.search, material_ids=list(ids), fields=list(fields), chunk_size=CHUNK)
+        search = partial(
+            self._client.search, material_ids=list(ids), fields=list(fields), num_chunks=1, chunk_size=CHUNK
+        )
         found = self.ask(search, _by_id)
         return {
             material_id: {field: found[material_id].get(field) for field in fields}
@@ -167,11 +182,30 @@ class Server:
         }
 
 
+def _stages(query: Query) -> list[tuple[str, dict[str, Any]]]:
+    """The filters one by one: in words, and with all before it as parameters of a request."""
+    criteria: dict[str, Any] = {"has_props": "bandstructure"}
+    stages = [("entries with a band-structure calculation", dict(criteria))]
+    if query.chemsys:
+        criteria["chemsys"] = ",".join(query.chemsys)
+        stages.append((f"chemical system {', '.join(query.chemsys)}", dict(criteria)))
+    if query.max_energy_above_hull is not None:
+        criteria["energy_above_hull_max"] = query.max_energy_above_hull
+        stages.append((f"at most {query.max_energy_above_hull:g} eV/atom above the hull", dict(criteria)))
+    return stages
+
+
+def _not_negative(name: str, value: Any) -> Any:
+    if not 0 <= value < math.inf:
+        raise InputError(f"the client's setting {name} is {value}; set it to 0 or more")
+    return value
+
+
 def _heartbeat(endpoint: str) -> Any:
     """What the server says of itself, as JSON; ConnectionError where it refuses."""
     import requests
 
-    response = requests.get(f"{endpoint}heartbeat", timeout=TIMEOUT)
+    response = requests.get(f"{endpoint}heartbeat", timeout=connection.SILENCE)
     if not response.ok:
         raise ConnectionError(f"{response.text[:200]}: heartbeat answered {response.status_code}")
     return response.json()
@@ -184,8 +218,8 @@ def _version(heartbeat: Any) -> str:
 
 
 def _number(count: Any) -> int:
-    if not isinstance(count, int):
-        raise UnexpectedAnswerError("no number of entries")
+    if not isinstance(count, int) or not 0 <= count <= MOST:
+        raise UnexpectedAnswerError(f"no number of entries from 0 to {MOST:,}")
     return count
 
 
@@ -197,6 +231,12 @@ def _by_id(documents: Any) -> dict[str, dict[str, Any]]:
 
 def _explain(error: Exception) -> tuple[str, bool]:
     """What went wrong, in a line, and whether it may pass by waiting."""
+    if isinstance(error, RunError):
+        return str(error), False
+    if isinstance(error, connection.TooManyRequestsError):
+        asked = "" if error.seconds is None else f" and asks to wait {error.seconds:,.0f} s"
+        may_pass = (error.seconds or 0) <= connection.LONGEST_WAIT
+        return f"the Materials Project answers that there were too many requests (429){asked}", may_pass
     text = re.sub(r"\?\S+", "", str(error))  # the addresses hold hundreds of ids
     status = re.search(r"status code (\d{3})|too many (\d{3}) error", text)
     code = int(status.group(1) or status.group(2)) if status else None
@@ -210,8 +250,6 @@ def _explain(error: Exception) -> tuple[str, bool]:
             "PMG_MAPI_KEY in pymatgen's settings",
             False,
         )
-    if code == 429:
-        return "the Materials Project answers that there were too many requests (429); wait some minutes", True
     if code is not None and code >= 500:
         return f"the Materials Project's server failed ({code}: {brief}); try again later", True
     if code is not None:
@@ -225,8 +263,6 @@ def _explain(error: Exception) -> tuple[str, bool]:
 
 
 def _upgrade() -> str:
-    from importlib.metadata import version
-
     return f"upgrade the client (mp-api {version('mp-api')}): pip install --upgrade mp-api emmet-core"
 
 

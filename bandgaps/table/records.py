@@ -7,6 +7,7 @@ without oxidation states or site properties, nearly all there are, take the quic
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cache
 from itertools import repeat
@@ -14,6 +15,9 @@ from typing import Any
 
 import numpy as np
 from pymatgen.core import Composition, Element, Lattice, PeriodicSite, Structure
+
+from bandgaps import cells
+from bandgaps.errors import quoted
 
 Record = dict[str, Any]
 
@@ -24,18 +28,52 @@ def structure(record: Record) -> Structure:
     Raises:
         KeyError, TypeError, ValueError, AttributeError: it does not describe one.
     """
-    sites = record["sites"]
+    sites, charge = record["sites"], _charge(record)
+    matrix, periodic = cell(record)
     if not sites or not all(map(_is_plain, sites)):
         return Structure.from_dict(record)
-    cell = record["lattice"]
-    lattice = Lattice(cell["matrix"], pbc=tuple(cell.get("pbc", (True, True, True))))
+    lattice = Lattice(matrix, pbc=periodic)
     symbols = [site["species"][0]["element"] for site in sites]
     coordinates = np.array([site["abc"] for site in sites], dtype=np.float64).reshape(len(sites), 3)
     built = ordered(lattice, symbols, coordinates, [site.get("label") for site in sites])
-    if (charge := record.get("charge")) is not None:
+    if charge is not None:
         built.set_charge(charge)
     built.properties = record.get("properties") or {}
     return built
+
+
+def cell(record: Record) -> tuple[np.ndarray, tuple[bool, bool, bool]]:
+    """Lattice vectors as rows, Å, shape (3, 3), and along which of them the crystal repeats.
+
+    Raises:
+        KeyError, TypeError, ValueError: they are not three vectors of finite numbers, and three truth values.
+    """
+    lattice = record["lattice"]
+    matrix = np.array(lattice["matrix"], dtype=np.float64)
+    periodic = lattice.get("pbc", (True, True, True))
+    if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
+        raise ValueError("the lattice is not three vectors of numbers")
+    if not isinstance(periodic, Sequence | np.ndarray) or [*map(bool, periodic)] != [*periodic] or len(periodic) != 3:
+        raise ValueError(f"pbc is {quoted(periodic)}, not three truth values")
+    return matrix, (bool(periodic[0]), bool(periodic[1]), bool(periodic[2]))
+
+
+def _charge(record: Record) -> float | None:
+    """The charge of the cell, in units of the elementary charge; None where nothing is said.
+
+    Raises:
+        ValueError: it is no finite number.
+    """
+    charge = record.get("charge")
+    if charge is not None and not (isinstance(charge, int | float) and math.isfinite(charge)):
+        raise ValueError(f"charge is {quoted(charge)}, not a number")
+    return charge
+
+
+def faults(structures: Sequence[Structure]) -> dict[int, str]:
+    """As `cells.faults`."""
+    lattices = np.array([structure.lattice.matrix for structure in structures]).reshape(-1, 3, 3)
+    return cells.faults(lattices, np.array([len(structure) for structure in structures]))
 
 
 def ordered(

@@ -32,7 +32,7 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from bandgaps.errors import InputError
+from bandgaps.errors import InputError, shortened
 from bandgaps.files import replacing
 from bandgaps.table import json_lines
 from bandgaps.table.columns import require_columns
@@ -63,8 +63,12 @@ def read(path: Path | str, structures: bool = True) -> pd.DataFrame:
         return table.drop(columns="structure", errors="ignore")
     table = read_records(path)
     if "structure" in table:
+        from bandgaps.table import records
+
         with no_garbage_collection():
             table["structure"] = [_structure(record, path, row) for row, record in enumerate(table["structure"])]
+        for row, fault in records.faults(table["structure"]).items():
+            raise InputError(f"{path}: row {row} ({shortened(table['formula'].iloc[row])}): {fault}")
     return table
 
 

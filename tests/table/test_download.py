@@ -6,11 +6,13 @@ import gzip
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import requests
@@ -20,7 +22,7 @@ from pymatgen.core import Composition, Structure
 
 from bandgaps import formulas
 from bandgaps.errors import InputError, RunError
-from bandgaps.table import cleaning, columns, download, materials_project, sources, storage
+from bandgaps.table import cleaning, columns, connection, download, materials_project, sources, storage
 from bandgaps.table.account import Step
 from bandgaps.table.download import Download
 from bandgaps.table.materials_project import Query
@@ -298,6 +300,127 @@ def test_heartbeat_that_is_refused(server: Server, cache: Path, status: int, mes
         download.download(Query(), KEY, cache)
 
 
+@pytest.mark.parametrize("name", ["drip", "asks to wait"])
+def test_a_server_that_takes_its_time_is_left_and_what_came_is_kept(
+    server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(connection, "LONGEST", 1.0)
+    server.trouble = happening(name, is_second_chunk)
+    message = {
+        "drip": "no whole answer within 1 s; check the network",
+        "asks to wait": r"\(429\) and asks to wait 86,400 s",
+    }[name]
+    begun = time.monotonic()
+    with pytest.raises(RunError, match=f"{message}.*; 500 of 1,264 documents are kept"):
+        download.download(Query(), KEY, cache)
+    assert time.monotonic() - begun < 10
+
+
+def test_a_short_wait_that_the_server_asks_for_is_told_and_waited_for(
+    server: Server, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.retry_after = 1
+    server.trouble = happening("asks to wait", is_listing, times=1)
+    begun = time.monotonic()
+    assert len(download.download(Query(chemsys=("Ge-Si",)), KEY, cache).table) == 8
+    assert time.monotonic() - begun >= 1
+    assert "asks to wait 1 s; asking again in 1 s" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("heartbeats", [0, 1])
+def test_a_heartbeat_that_does_not_come_is_not_waited_for_for_ever(
+    server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch, heartbeats: int
+) -> None:
+    from mp_api.client.core.client import _Rester
+
+    monkeypatch.setattr(connection, "LONGEST", 0.3)
+    # Known since an earlier test in this process, the client does not ask for its own.
+    monkeypatch.setattr(_Rester, "_get_heartbeat_info", staticmethod(_Rester._get_heartbeat_info.__wrapped__))
+    server.heartbeats = heartbeats
+    with pytest.raises(RunError, match=r"no whole answer within 0\.3 s"):
+        download.download(Query(), KEY, cache)
+
+
+@pytest.mark.parametrize("total", [10**9, 10**12])
+def test_a_list_without_end_is_not_begun(server: Server, cache: Path, total: int) -> None:
+    server.total = total
+    with pytest.raises(RunError, match=r"not as expected \(no number of entries from 0 to 10,000,000\)"):
+        download.download(Query(), KEY, cache)
+    assert len(server.requests) == 4
+
+
+def test_no_more_pages_are_asked_for_than_the_entries_fill(server: Server, cache: Path) -> None:
+    def grow(parameters: dict[str, str]) -> str | None:
+        server.total = 10**9 if is_listing(parameters) else None
+        return "page repeats" if is_second_page(parameters) else None
+
+    server.trouble = grow
+    with pytest.raises(RunError, match="lists 1,000 different ids where 1,264 entries match"):
+        download.download(Query(), KEY, cache)
+    assert sum(map(is_listing, server.requests)) == 2 * 4
+
+
+@pytest.mark.parametrize("when", [is_listing, is_second_chunk])
+def test_the_key_does_not_follow_a_redirect_to_another_host(
+    server: Server, documents: Documents, cache: Path, when: Callable[[dict[str, str]], bool]
+) -> None:
+    with serving(documents) as other:
+        server.elsewhere = other.endpoint + "materials/summary/?_fields=material_id"
+        server.trouble = happening("redirect", when)
+        with pytest.raises(RunError, match=r"to another address, 127\.0\.0\.1:\d+, which must not learn the key"):
+            download.download(Query(), KEY, cache)
+        assert not other.requests
+
+
+def test_a_redirect_on_the_same_host_is_followed(server: Server, documents: Documents, cache: Path) -> None:
+    server.elsewhere = f"{server.endpoint}materials/summary/?_fields=material_id&chemsys=Ge-Si&_sort_fields=material_id"
+    server.trouble = happening("redirect", is_listing, times=1)
+    assert len(download.download(Query(chemsys=("Ge-Si",)), KEY, cache).table) == 8
+    assert server.requests[-2]["_fields"] == "material_id"
+
+
+@pytest.mark.parametrize(("name", "value"), [("MAX_RETRIES", -1), ("BACKOFF_FACTOR", -0.5), ("BACKOFF_FACTOR", np.nan)])
+def test_settings_of_the_client_that_make_no_sense_are_named(
+    server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: float
+) -> None:
+    from mp_api.client.core.settings import MAPI_CLIENT_SETTINGS
+
+    monkeypatch.setattr(MAPI_CLIENT_SETTINGS, name, value)
+    with pytest.raises(InputError, match=f"setting MPRESTER_{name} is {value}; set it to 0 or more"):
+        download.download(Query(), KEY, cache)
+
+
+DAMAGE: list[dict[str, Any]] = [
+    {"formula_pretty": ["Si", "Ge"]},
+    {"formula_pretty": "Si1e400"},
+    {"structure": None},
+    {"structure": {"charge": "much"}},
+    {"structure": {"lattice": {"matrix": [[1, 0, 0], [0, 1, 0], [1, 1, 0]]}}},
+    {"structure": {"lattice": {"matrix": (1e-5 * np.eye(3)).tolist()}}},
+    {"structure": {"lattice": {"matrix": (1e6 * np.eye(3)).tolist()}}},
+]
+
+
+def test_damaged_documents_are_named_and_left_out(
+    server: Server, documents: Documents, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sound = {one["material_id"]: one for one in documents if one["has_props"]["bandstructure"]}
+    chosen = [sound[f"mp-{number}"] for number in range(9, 9 + len(DAMAGE) + 2)]
+    server.documents = [
+        one | {key: {**one[key], **value} if isinstance(value, dict) else value for key, value in damage.items()}
+        for one, damage in zip(chosen, [*DAMAGE, {}, {}], strict=True)
+    ]
+    fetched = download.download(Query(), KEY, cache)
+    assert set(fetched.table["material_id"]) == {one["material_id"] for one in chosen[-2:]}
+    assert fetched.steps[-1] == Step("with a formula and a crystal that can be read", 2)
+    told = capsys.readouterr().out
+    assert "left out" in told and "and 4 more" in told
+    assert sum(one["material_id"] + " (" in told for one in chosen) == 3
+    server.documents = server.documents[: len(DAMAGE)]
+    with pytest.raises(RunError, match="none of the Materials Project's documents can be read"):
+        download.download(Query(), KEY, cache.with_name("other"))
+
+
 def test_heartbeat_that_says_nothing(server: Server, cache: Path) -> None:
     server.database_version = None
     with pytest.raises(RunError, match=r"not as expected \(no version of the database\)"):
@@ -321,7 +444,7 @@ def test_a_mistake_in_reading_an_answer_is_not_taken_for_the_servers(server: Ser
 def test_a_call_that_the_client_does_not_know_is_not_tried_again(server: Server) -> None:
     client = materials_project.Server(KEY)
     with pytest.raises(TypeError, match="unexpected keyword"):
-        client.ask(partial(client._fetching.count, nonsense=1), int)  # type: ignore[call-arg]
+        client.ask(partial(client._client.count, nonsense=1), int)  # type: ignore[call-arg]
     assert not server.requests
 
 
@@ -368,16 +491,35 @@ def test_other_database_version_starts_afresh(
     assert "starting afresh, without the chunks of 2025.09.25" in capsys.readouterr().out
 
 
-def test_database_that_changes_during_a_run_is_noticed(server: Server, cache: Path) -> None:
-    def release(parameters: dict[str, str]) -> str | None:
-        if is_second_chunk(parameters):
+@pytest.mark.parametrize("when", [is_second_page, is_second_chunk])
+def test_database_that_is_updated_meanwhile_is_told_and_all_of_it_fetched_again(
+    server: Server,
+    documents: Documents,
+    cache: Path,
+    capsys: pytest.CaptureFixture[str],
+    when: Callable[[dict[str, str]], bool],
+) -> None:
+    def update(parameters: dict[str, str]) -> str | None:
+        if when(parameters):
             server.database_version = "2026.01.15"
+            server.documents = [one | {"band_gap": one["band_gap"] + 1} for one in documents[:-1]]
         return None
 
-    server.trouble = release
-    with pytest.raises(RunError, match=r"changed its database from 2025.09.25.*run the same command again"):
-        download.download(Query(), KEY, cache)
-    assert not list(cache.iterdir())
+    server.trouble = update
+    fetched = download.download(Query(), KEY, cache)
+    assert fetched.database_version == "2026.01.15"
+    assert (fetched.table["band_gap"] >= 1).all() and len(fetched.table) == 1263
+    assert "was updated from 2025.09.25 to 2026.01.15 meanwhile; starting again" in capsys.readouterr().out
+
+
+def test_a_database_without_rest_is_given_up(server: Server, cache: Path) -> None:
+    def update(parameters: dict[str, str]) -> str | None:
+        server.database_version = f"2026.01.{len(server.requests)}"
+        return None
+
+    server.trouble = update
+    with pytest.raises(RunError, match="updated 3 times during the download; try again later"):
+        download.download(Query(chemsys=("Ge-Si",)), KEY, cache)
 
 
 def test_damaged_chunk_is_fetched_again_alone(server: Server, cache: Path, undisturbed: list[dict[str, Any]]) -> None:
