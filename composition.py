@@ -30,6 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Predict, evaluate or train, as asked."""
     options = parser().parse_args(arguments)
     check(options)
+    if options.predict:
+        types.check_outputs(options, files=["csv"])
+    else:
+        training = [] if options.evaluate else ["figures", "models"]
+        types.check_outputs(options, folders=["metrics", *training])
     from bandgaps import processors
     from bandgaps.composition import cluster, evaluation, figures, measured, models, prediction
     from bandgaps.files import write_json
@@ -145,7 +150,7 @@ def parser() -> argparse.ArgumentParser:
     dask = "Compute on the Dask cluster whose scheduler listens at this address, such as tcp://host:8786."
     add("--dask", metavar="ADDRESS", help=dask)
     cv = "Also score by K-fold cross-validation over all rows (MAE, eV). With --tune, each fold is tuned by itself."
-    add("--cv", type=types.whole_number(2), metavar="K", help=cv)
+    add("--cv", type=types.whole_number(2, types.MOST), metavar="K", help=cv)
     tune = "Choose the hyperparameters among N random ones, by cross-validation over the training rows."
     add("--tune", type=types.count, metavar="N", help=tune)
     baselines = "Also score the mean, ridge regression and a support vector machine."

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw one figure a model."""
     options = parser().parse_args(arguments)
+    types.check_outputs(options, folders=["figures", "metrics"])
     from bandgaps.alloy import measured_curves
     from bandgaps.composition import figures, models, sweep
     from bandgaps.files import write_json

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bandgaps.arguments import at_least, seed
+from bandgaps.arguments import at_least, check_outputs, seed
 from bandgaps.errors import InputError, exit_code
 from bandgaps.levels import EXPERIMENT
 
@@ -83,8 +83,7 @@ def check(given: argparse.Namespace) -> None:
     output = given.output
     if not output.name.endswith((".json", ".json.gz")):
         raise InputError(f"--output {output}: a table's name ends in .json or .json.gz")
-    if output.is_dir():
-        raise InputError(f"--output {output}: a folder; name a file in it")
+    check_outputs(given, files=["output"], folders=["metrics"])
     for flag, paths in (("--input", given.input), ("--measured", given.measured)):
         if any(path.exists() and output.exists() and path.samefile(output) for path in paths):
             raise InputError(f"--output {output}: that is the {flag} file itself, which would be lost; name another")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from bandgaps.errors import InputError, RunError
 
 LARGEST_SEED = 2**32 - 1  # what numpy's and scikit-learn's generators take
+MOST = 1_000_000  # of whatever is counted
+MOST_CORES = 1024
 
 
 def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
@@ -58,12 +60,36 @@ def _float(text: str) -> float:
 
 
 seed = whole_number(0, LARGEST_SEED)
-count = whole_number(1)
+count = whole_number(1, MOST)
 
 
 def cores(text: str) -> int:
-    """Number of processor cores: 1 or more, or -1 for all."""
-    return -1 if text == "-1" else count(text)
+    """Number of processor cores, or -1 for all."""
+    return -1 if text == "-1" else whole_number(1, MOST_CORES)(text)
+
+
+def check_outputs(
+    given: argparse.Namespace, files: Sequence[str] = (), folders: Sequence[str] = (), models: Sequence[str] = ()
+) -> None:
+    """Check where results will go, before any work is done for them.
+
+    Args:
+        given: the command line.
+        files: names of the flags that name a file to write; those that were not given are passed over.
+        folders: likewise, folders to write files to.
+        models: likewise, model folders, which are replaced as a whole.
+
+    Raises:
+        InputError: a file or a folder cannot be written there; the message begins with the flag.
+    """
+    from bandgaps import outputs
+
+    kinds = ((files, outputs.check_file), (folders, outputs.check_folder), (models, outputs.check_model_folder))
+    for names, check in kinds:
+        for name in names:
+            if getattr(given, name) is not None:
+                with naming(f"--{name.replace('_', '-')}"):
+                    check(getattr(given, name))
 
 
 @contextmanager

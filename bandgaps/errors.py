@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -42,20 +43,28 @@ def exit_code(main: Callable[[], None]) -> int:
         main()
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more when it ends
+        _discard_output()
         return 141
     except InputError as error:
         return _report(str(error), 2)
     except RunError as error:
         return _report(str(error), 1)
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
+        where = error.filename or ("standard output" if error.errno == errno.ENOSPC else "")  # which has no name
+        if where == "standard output":
+            _discard_output()
+        where = f"{where}: " if where else ""
         return _report(f"{where}{error.strerror or error}; check the path, its permissions and the space left", 1)
     except MemoryError:
         return _report("out of memory; use a smaller table or smaller batches", 1)
     except KeyboardInterrupt:
         return _report("interrupted", 130)
     return 0
+
+
+def _discard_output() -> None:
+    """What is left to be printed goes nowhere, or Python complains of it once more when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _report(message: str, code: int) -> int:

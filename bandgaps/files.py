@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import fcntl
-import glob
 import hashlib
 import json
+import math
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bandgaps.errors import InputError
+from bandgaps.errors import InputError, quoted
 
 DATA = Path(__file__).parents[1] / "data"  # what comes with the project
+
+
+HALF = ".half-written"  # ends the names of the folders in which files are written
+LARGEST_JSON = 200e6  # bytes
 
 
 @contextmanager
@@ -32,14 +37,11 @@ def replacing(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     with _scratch_folder(path) as folder:
         temporary = folder / path.name
-        try:
+        with _naming(path):
             yield temporary
             _sync(temporary)
             temporary.replace(path)
             _sync(path.parent)
-        except OSError as error:
-            error.filename = error.filename or str(path)  # a full disk does not say which file it was
-            raise
 
 
 @contextmanager
@@ -57,9 +59,10 @@ def replacing_folder(path: Path | str) -> Iterator[Path]:
     with _scratch_folder(path) as folder:
         new = folder / path.name
         new.mkdir()
-        yield new
-        for written in (*new.rglob("*"), new):
-            _sync(written)
+        with _naming(path):
+            yield new
+            for written in (*new.rglob("*"), new):
+                _sync(written)
         old = _aside(path)
         shutil.rmtree(old, ignore_errors=True)
         try:
@@ -70,6 +73,16 @@ def replacing_folder(path: Path | str) -> Iterator[Path]:
             restore(path)
         _sync(path.parent)
         shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Within it, an OSError that names no file, as that of a full disk, names this one."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 def restore(path: Path | str) -> None:
@@ -86,12 +99,11 @@ def _aside(path: Path) -> Path:
 
 @contextmanager
 def _scratch_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; those that killed processes have left for the same path are deleted."""
+    """Yield a temporary folder beside `path`; those that killed processes have left there are deleted."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{path.name}."
-    for left in path.parent.glob(f"{glob.escape(prefix)}*.part"):
+    for left in path.parent.glob(f".*{HALF}"):
         _delete_unless_in_use(left)
-    folder, lock = _locked_folder(path.parent, prefix)
+    folder, lock = _locked_folder(path.parent, f".{path.name}.")
     try:
         yield folder
     finally:
@@ -102,7 +114,7 @@ def _scratch_folder(path: Path) -> Iterator[Path]:
 def _locked_folder(parent: Path, prefix: str) -> tuple[Path, int]:
     """A new temporary folder and its lock, which the system releases when the process ends, however it ends."""
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=".part", dir=parent))
+        folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=HALF, dir=parent))
         lock = os.open(folder, os.O_RDONLY)
         fcntl.flock(lock, fcntl.LOCK_EX)
         if folder.exists():  # else another process took it for one that was left
@@ -145,6 +157,33 @@ def write_json(content: Any, path: Path | str) -> None:
         temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def read_bytes(path: Path | str, most: float = math.inf, advice: str = "name another") -> bytes:
+    """The contents of a file.
+
+    Args:
+        path: of a regular file; others may have no end.
+        most: bytes that it may have.
+        advice: what to do where there is no such file.
+
+    Raises:
+        InputError: there is no such file, it cannot be read, or it is no regular file or a larger one.
+    """
+    try:
+        found = Path(path).stat()
+        if stat.S_ISDIR(found.st_mode):
+            raise InputError(f"{path}: a folder; name a file")
+        if not stat.S_ISREG(found.st_mode):
+            raise InputError(f"{path}: not a regular file; name another")
+        if found.st_size > most:
+            raise InputError(f"{path}: {found.st_size:,} bytes, more than such a file has; name another")
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; {advice}") from None
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL
+        why = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{quoted(str(path))}: not readable ({why}); check the name and its permissions") from None
+
+
 def read_json(path: Path | str) -> Any:
     """Read a JSON file.
 
@@ -152,10 +191,8 @@ def read_json(path: Path | str) -> Any:
         InputError: there is no such file, or it is not JSON.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        return json.loads(read_bytes(path, LARGEST_JSON).decode("utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise InputError(
             f"{path}: not valid JSON ({error}); restore it or run the script that writes it again"
         ) from None

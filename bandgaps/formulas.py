@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections import defaultdict
 from collections.abc import Collection, Iterable
@@ -12,12 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandgaps.elements import SYMBOLS
-from bandgaps.errors import InputError
+from bandgaps.errors import InputError, quoted, shortened
 
 if TYPE_CHECKING:
     from pymatgen.core import Composition
 
 System = tuple[str, str]
+MOST_ATOMS = 1_000_000_000  # in a formula
+LONGEST = 1000  # characters of a formula
 ISOTOPES = {"D": "H", "T": "H"}
 
 
@@ -33,15 +34,15 @@ def parse_system(text: str) -> System:
     ends = text.split("-")
     how = "write two elements or two compounds that differ in one element, as in Si-Ge or GaAs-AlAs"
     if len(ends) != 2:
-        raise InputError(f"the system {text[:80]!r} is not two formulas; {how}")
+        raise InputError(f"the system {quoted(text)} is not two formulas; {how}")
     try:
         system = tuple(_as_written(end) for end in ends)
     except ValueError as error:
-        raise InputError(f"the system {text[:80]!r}: {error}; {how}") from None
+        raise InputError(f"the system {quoted(text)}: {error}; {how}") from None
     try:
         exchanged((system[0], system[1]))
     except InputError as error:
-        raise InputError(f"the system {text[:80]!r}: {error}; {how}") from None
+        raise InputError(f"the system {quoted(text)}: {error}; {how}") from None
     return system[0], system[1]
 
 
@@ -51,7 +52,7 @@ def _as_written(formula: str) -> str:
         return formula
     composition = _composition(formula)
     if any(amount != round(amount) for amount in composition.values()):
-        raise ValueError(f"{formula[:80]} has amounts that are not whole")
+        raise ValueError(f"{shortened(formula)} has amounts that are not whole")
     return formula if composition.get_reduced_composition_and_factor()[1] == 1 else reduced_formula(formula)
 
 
@@ -153,15 +154,17 @@ def _key(formula: str) -> str:
 def _composition(formula: str) -> Composition:
     from pymatgen.core import Composition, Element
 
+    if len(formula) > LONGEST:
+        raise ValueError(f"it has {len(formula):,} characters; the most is {LONGEST:,}")
     try:
         composition = Composition(formula)
     except (ValueError, ArithmeticError, KeyError, TypeError) as error:
-        raise ValueError(f"not a formula ({error})") from None
+        raise ValueError(f"not a formula ({shortened(error)})") from None
     unknown = [part.symbol for part in composition if not isinstance(part, Element)]
     if unknown:
-        raise ValueError(f"{', '.join(unknown)}: no such element")
-    if not 0 < composition.num_atoms < math.inf:
-        raise ValueError("no number of atoms above 0")
+        raise ValueError(f"{shortened(', '.join(unknown))}: no such element")
+    if not 0 < composition.num_atoms <= MOST_ATOMS:
+        raise ValueError(f"its number of atoms is not above 0 and at most {MOST_ATOMS:,}")
     return composition
 
 
@@ -182,7 +185,7 @@ def chemical_systems(text: str) -> tuple[str, ...]:
         named = [ISOTOPES.get(part, part) for part in parts if part != "*"]
         unknown = [part for part in named if not Element.is_valid_symbol(part)]
         if unknown:
-            raise ValueError(f"{unknown[0]!r} is no element; write Si-Ge, Si-* or Si-Ge,Si,Ge")
+            raise ValueError(f"{quoted(unknown[0])} is no element; write Si-Ge, Si-* or Si-Ge,Si,Ge")
         if len(set(named)) < len(named):
             raise ValueError(f"{system.strip()} names an element twice")
         systems.append("-".join(sorted(named) + ["*"] * (len(parts) - len(named))))

@@ -7,7 +7,6 @@ package; the statistics of all formulas with equally many elements are taken at 
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -16,7 +15,8 @@ import numpy as np
 from pymatgen.core import Composition
 
 from bandgaps.elements import PROPERTIES, SYMBOLS, elemental_table
-from bandgaps.errors import InputError
+from bandgaps.errors import InputError, quoted, shortened
+from bandgaps.formulas import LONGEST, MOST_ATOMS
 
 STATISTICS = ("minimum", "maximum", "range", "mean", "avg_dev", "mode")
 LABELS = tuple(f"MagpieData {statistic} {name}" for name in PROPERTIES for statistic in STATISTICS)
@@ -134,9 +134,12 @@ def _plain(part: str) -> tuple[int, int]:
 def _composition(formula: str, row: int) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """Atomic numbers and amounts by pymatgen, for formulas with brackets, fractions, repeated elements or errors."""
     try:
+        if not isinstance(formula, str) or len(formula) > LONGEST:
+            raise ValueError(f"not a text of up to {LONGEST:,} characters")
         amounts = Composition(formula, strict=True).element_composition
-        if not 0 < sum(amounts.values()) < math.inf:
-            raise ValueError("no number of atoms above 0")
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"row {row}: cannot read the formula {formula!r} ({error}); write it as in Si49Ge51") from None
+        if not 0 < sum(amounts.values()) <= MOST_ATOMS:
+            raise ValueError(f"its number of atoms is not above 0 and at most {MOST_ATOMS:,}")
+    except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
+        what = f"row {row}: cannot read the formula {quoted(formula)} ({shortened(error)})"
+        raise InputError(f"{what}; write it as in Si49Ge51") from None
     return tuple(element.Z for element in amounts), tuple(amounts.values())

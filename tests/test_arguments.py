@@ -26,12 +26,12 @@ def test_what_is_no_seed_is_refused_in_a_short_line(text: str) -> None:
 
 @pytest.mark.parametrize("text", [*WRONG, "0"])
 def test_a_count_is_one_or_more(text: str) -> None:
-    with pytest.raises(argparse.ArgumentTypeError, match="of 1 or more"):
+    with pytest.raises(argparse.ArgumentTypeError, match="from 1 to 1000000"):
         arguments.count(text)
     assert arguments.count("7") == 7
 
 
-@pytest.mark.parametrize("text", ["0", "-2", "all"])
+@pytest.mark.parametrize("text", ["0", "-2", "all", "1025", "1" + "0" * 20])
 def test_cores_are_some_or_all(text: str) -> None:
     assert arguments.cores("-1") == -1
     assert arguments.cores("3") == 3

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import pytest
 from helpers import ROOT
 
 from bandgaps import files
-from bandgaps.errors import InputError, RunError, exit_code
+from bandgaps.errors import InputError, RunError, exit_code, quoted, shortened
 
 
 def test_a_file_is_replaced_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -100,6 +101,33 @@ def test_what_a_killed_process_left_is_cleared_and_what_is_in_use_is_not(tmp_pat
     assert [file.name for file in tmp_path.iterdir()] == ["figure[1].pdf"]
 
 
+def test_what_a_killed_process_left_of_another_file_is_cleared_too(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "old.pdf")], cwd=ROOT, check=False)
+    (tmp_path / ".browser.part").mkdir()
+    assert len(list(tmp_path.iterdir())) == 2
+    files.write_json([1], tmp_path / "a.json")
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".browser.part", "a.json"]
+
+
+def test_a_full_disk_names_the_file_or_the_folder(tmp_path: Path) -> None:
+    for replacing, path in ((files.replacing, tmp_path / "a.json"), (files.replacing_folder, tmp_path / "model")):
+        with pytest.raises(OSError, match="No space left") as caught, replacing(path):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        assert caught.value.filename == str(path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_behind_the_output_is_named() -> None:
+    code = "import sys; from bandgaps.errors import exit_code; sys.exit(exit_code(lambda: print('x')))"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0].startswith("error: standard output: No space left on device")
+    assert "Traceback" not in done.stderr
+
+
 def test_what_is_written_is_on_the_disk_before_it_takes_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +184,18 @@ def test_errors_end_with_a_line_and_a_code(
 
     assert exit_code(fail) == code
     assert capsys.readouterr().err.startswith(line)
+
+
+def test_what_is_long_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    assert quoted("x" * 81) == f"'{'x' * 80}…'" and quoted("Si") == "'Si'"
+    assert quoted([1] * 1000).startswith("[1, 1") and len(quoted([1] * 1000)) == 81
+    assert shortened("a\n b") == "a b"
+
+    def fail() -> None:
+        raise InputError("x" * 5_000_000)
+
+    assert exit_code(fail) == 2
+    assert len(capsys.readouterr().err) < 2100
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:

@@ -13,11 +13,10 @@ from pathlib import Path
 import pandas as pd
 
 from bandgaps.composition.gap_model import GapModel
-from bandgaps.errors import InputError
+from bandgaps.errors import SHOWN, InputError, quoted
 from bandgaps.files import replacing
 
 CHUNK = 20_000  # formulas that are asked about at once
-SHOWN = 80  # characters of what is quoted in an error
 DECIMALS = 4  # of eV, in a CSV
 HEADING = ("gap", "68 % interval", "95 % interval", "metal", "PBE gap", "in training")
 
@@ -174,12 +173,8 @@ def _readable(chunk: Sequence[Asked]) -> tuple[list[str], list[str]]:
             composition_hashes([each.formula])
             readable.append(each.formula)
         except InputError:
-            errors.append(f"{each.place}{_quoted(each.formula)} is no formula; write it as in Si49Ge51")
+            errors.append(f"{each.place}{quoted(each.formula)} is no formula; write it as in Si49Ge51")
     return readable, errors
-
-
-def _quoted(text: str) -> str:
-    return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}…")
 
 
 def formatted(table: pd.DataFrame, header: bool) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bandgaps.errors import InputError
+from bandgaps.errors import InputError, quoted, shortened
 from bandgaps.formulas import composition_key
 from bandgaps.structure import graph_cache
 from bandgaps.structure.faults import Faults
@@ -43,12 +43,12 @@ def _check_formula(formula: object, where: str) -> None:
     try:
         composition_key(formula)
     except ValueError as error:
-        raise InputError(f"{where}: column formula has {formula!r} ({error}); write it as in SiGe") from None
+        raise InputError(f"{where}: column formula has {quoted(formula)} ({error}); write it as in SiGe") from None
 
 
 def names(rows: pd.DataFrame, path: Path) -> list[str]:
     """What errors call each row."""
-    return [f"{path}: row {row} ({formula})" for row, formula in rows["formula"].items()]
+    return [f"{path}: row {row} ({shortened(formula)})" for row, formula in rows["formula"].items()]
 
 
 def graphs(rows: pd.DataFrame, path: Path, cutoff: float) -> Graphs:

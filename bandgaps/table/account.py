@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import Field
 
 from bandgaps.files import read_json, sha256, write_json
 from bandgaps.model_folders import provenance
+from bandgaps.schemas import Schema, checked
 from bandgaps.table import columns
 
 PACKAGES = ("pymatgen", "pandas", "numpy", "mp-api")
@@ -23,6 +25,18 @@ class Step:
 
     kept: str
     rows: int
+
+
+class _Filters(Schema):
+    leave_out: list[str] = Field(default_factory=list)
+
+
+class _Account(Schema):
+    """What is read from an account; the rest is for people."""
+
+    target: str = "band_gap"
+    source: str | None = None
+    filters: _Filters = _Filters()
 
 
 def meta_path(path: Path | str) -> Path:
@@ -42,12 +56,19 @@ def write_meta(path: Path | str, meta: dict[str, Any]) -> None:
 
 
 def read_meta(path: Path | str) -> dict[str, Any]:
-    """The account of the table at `path`; empty where there is none or where it belongs to other contents."""
+    """The account of the table at `path`; empty where there is none or where it belongs to other contents.
+
+    Raises:
+        InputError: it is damaged.
+    """
     beside = meta_path(path)
     if not beside.exists() or not Path(path).exists():
         return {}
     meta = read_json(beside)
-    return meta if isinstance(meta, dict) and meta.get("sha256") == sha256(path) else {}
+    if not isinstance(meta, dict) or meta.get("sha256") != sha256(path):
+        return {}
+    checked(_Account, meta, beside, "write the table again with query.py, or delete this file")
+    return meta
 
 
 def outcome(table: pd.DataFrame, target: str, steps: Sequence[Step]) -> dict[str, Any]:

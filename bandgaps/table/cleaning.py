@@ -109,7 +109,7 @@ def _filter(table: pd.DataFrame, filters: Filters, name: str) -> tuple[pd.DataFr
                 f"{name}: no column energy_above_hull to filter by; leave this filter out, or fetch from the Materials "
                 "Project"
             )
-        energy = pd.to_numeric(table["energy_above_hull"], errors="coerce")
+        energy = columns.numbers(table["energy_above_hull"])
         table = table[energy <= filters.max_energy_above_hull].reset_index(drop=True)
         steps.append(Step(f"at most {filters.max_energy_above_hull:g} eV/atom above the hull", len(table)))
     return table, steps
@@ -128,9 +128,9 @@ def _leave_out(table: pd.DataFrame, systems: Collection[str]) -> tuple[pd.DataFr
 def _with_target(table: pd.DataFrame, target: str, filters: Filters, name: str) -> tuple[pd.DataFrame, Step]:
     columns.require_columns(table, [target], name)
     if filters.drop_missing:
-        values = pd.to_numeric(table[target], errors="coerce").to_numpy(dtype=float)
+        values = columns.numbers(table[target]).to_numpy()
         table = table[np.isfinite(values)].reset_index(drop=True)
     table = table.assign(**{target: columns.target_values(table, target, name)})
     if "band_gap" in table:  # tells metals from non-metals whatever the target
-        table["band_gap"] = pd.to_numeric(table["band_gap"], errors="coerce")
+        table["band_gap"] = columns.numbers(table["band_gap"])
     return table, Step(f"with a number in {target}", len(table))

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
-from bandgaps.errors import InputError
+from bandgaps.errors import InputError, quoted, shortened
 from bandgaps.formulas import composition_key
 
 Understood = TypeVar("Understood")
 PARTS = ("train", "validation", "calibration", "test", "measured")
 ENERGIES = ("energy_above_hull", "formation_energy_per_atom", "energy_per_atom")
+LARGEST_GAP = 100.0  # eV
+LARGEST_TARGET = 1e12  # of any property, in its unit
 ALLOY_ID = "alloy-"  # begins the ids of measured alloys, whose crystals have a measured gap and nothing else
 
 
@@ -22,29 +25,84 @@ class MissingNumbersError(InputError):
     """Rows have no number in the target column, and leaving such rows out when the table is made would help."""
 
 
+def check(table: pd.DataFrame, path: Path | str) -> None:
+    """Raise InputError if a table (read from `path`) is none that can be worked with, naming the column or row.
+
+    It has rows, formulas, no column twice, and nothing but numbers where energies are due; no gap is above 100 eV.
+    """
+    names = [*map(str, table.columns)]
+    check_names(names, path)
+    require_columns(table, ["formula"], path)
+    if table.empty:
+        raise InputError(f"{path}: the table has no rows; widen the filters it was made with, or name another")
+    for name in names:
+        if name in ENERGIES:
+            _check_numbers(table, name, path)
+        if name.startswith("band_gap"):
+            _check_limit(table, name, LARGEST_GAP, "eV", path)
+
+
+def check_names(names: Iterable[str], path: Path | str) -> None:
+    """Raise InputError if several columns have one name."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise InputError(f"{path}: {quoted(twice[0])} is the name of several columns; rename or remove all but one")
+
+
+def numbers(column: pd.Series) -> pd.Series:
+    """A column as float64, with NaN for what is no number."""
+    simple = column.where(column.map(pd.api.types.is_scalar)) if column.dtype == object else column
+    return pd.to_numeric(simple, errors="coerce").astype(float)
+
+
+def _check_numbers(table: pd.DataFrame, name: str, path: Path | str) -> None:
+    found = table[name]
+    wrong = found.notna() & ~np.isfinite(numbers(found))
+    if wrong.any():
+        what = f"{name} is {quoted(found[wrong].iloc[0])}, not a number (eV/atom)"
+        raise InputError(f"{_row(table, path, wrong)}: {what}; correct or remove it")
+
+
+def _check_limit(table: pd.DataFrame, name: str, most: float, unit: str, path: Path | str) -> None:
+    """Raise InputError for the first number that is too large; what is no number is another's concern."""
+    values = numbers(table[name])
+    wrong = np.isfinite(values) & (values.abs() > most)
+    if wrong.any():
+        what = f"{name} is {values[wrong].iloc[0]:g}, more than {most:,.0f} {unit}".rstrip()
+        raise InputError(f"{_row(table, path, wrong)}: {what}; correct or remove the row")
+
+
+def _row(table: pd.DataFrame, path: Path | str, chosen: pd.Series) -> str:
+    """What errors call the first of the chosen rows."""
+    row = int(chosen.to_numpy().argmax())
+    return f"{path}: row {row} ({shortened(table['formula'].iloc[row])})"
+
+
 def require_columns(table: pd.DataFrame, columns: Sequence[str], path: Path | str) -> None:
     """Raise InputError if `table` (read from `path`) lacks one of `columns`."""
     missing = [column for column in columns if column not in table]
     if missing:
-        raise InputError(f"{path}: no column {', '.join(missing)}; it has {', '.join(map(str, table.columns))}")
+        found = shortened(", ".join(map(str, table.columns)), 500)
+        raise InputError(f"{path}: no column {shortened(', '.join(missing))}; it has {found}")
 
 
 def target_values(table: pd.DataFrame, target: str, path: Path | str) -> np.ndarray:
     """The target column as float64, shape (rows,).
 
     Raises:
-        InputError: there is no such column, or only measured alloys lack a number in it.
+        InputError: there is no such column, only measured alloys lack a number in it, or a number is beyond 1e12.
         MissingNumbersError: a value is missing, infinite or not a number.
     """
     require_columns(table, [target], path)
-    values = pd.to_numeric(table[target], errors="coerce").to_numpy(dtype=float)
+    values = numbers(table[target]).to_numpy()
     missing = ~np.isfinite(values)
     if not missing.any():
+        _check_limit(table, target, LARGEST_TARGET, "", path)
         return values
     first = int(missing.argmax())
     found = (
         f"{path}: {missing.sum()} of {len(table)} rows have no number in column {target}, "
-        f"first row {first} ({table['formula'].iloc[first]}: {table[target].tolist()[first]!r})"
+        f"first row {first} ({shortened(table['formula'].iloc[first])}: {quoted(table[target].tolist()[first])})"
     )
     if "material_id" in table and table["material_id"][missing].astype(str).str.startswith(ALLOY_ID).all():
         raise InputError(
@@ -92,7 +150,9 @@ def of_formulas(read: Callable[[object], Understood], table: pd.DataFrame, path:
         try:
             return read(formula)
         except ValueError as error:
-            raise InputError(f"{path}: row {row}: formula {formula!r}: {error}; correct or remove the row") from None
+            raise InputError(
+                f"{path}: row {row}: formula {quoted(formula)}: {error}; correct or remove the row"
+            ) from None
 
     return [understood(row, formula) for row, formula in enumerate(table["formula"])]
 
@@ -106,7 +166,7 @@ def represents_composition(table: pd.DataFrame) -> np.ndarray:
     energy = energy_column(table)
     rows = np.arange(len(table))
     if energy:
-        rows = np.argsort(pd.to_numeric(table[energy], errors="coerce").to_numpy(dtype=float), kind="stable")
+        rows = np.argsort(numbers(table[energy]).to_numpy(), kind="stable")
     first = ~keys(table).iloc[rows].duplicated().to_numpy()
     return np.isin(np.arange(len(table)), rows[first])
 

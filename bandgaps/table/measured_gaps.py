@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bandgaps import levels
-from bandgaps.errors import InputError
+from bandgaps.errors import InputError, quoted, shortened
 from bandgaps.formulas import has_together
 from bandgaps.table import columns
 from bandgaps.table.sources import NO_ID, Filters, Source, latest
@@ -58,13 +58,12 @@ def gaps_of(measured: Source) -> pd.Series:
     """
     column = levels.EXPERIMENT if levels.EXPERIMENT in measured.table else "band_gap"
     columns.require_columns(measured.table, [column], measured.name)
-    gaps = pd.to_numeric(measured.table[column], errors="coerce")
+    gaps = columns.numbers(measured.table[column])
     bad = np.flatnonzero(~(np.isfinite(gaps) & (gaps >= 0)))
     if bad.size:
         row, formula, found = bad[0], measured.table["formula"].iloc[bad[0]], measured.table[column].tolist()[bad[0]]
-        raise InputError(
-            f"{measured.name}: row {row} ({formula}): {found!r} is no measured gap in eV; correct or remove the row"
-        )
+        what = f"row {row} ({shortened(formula)}): {quoted(found)} is no measured gap in eV"
+        raise InputError(f"{measured.name}: {what}; correct or remove the row")
     return gaps
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from bandgaps.errors import InputError
+from bandgaps.errors import InputError, shortened
 from bandgaps.files import DATA, sha256
 from bandgaps.formulas import reduced_formula
 from bandgaps.levels import EXPERIMENT
@@ -151,20 +151,19 @@ def _from_path(kind: str, path: Path, table: pd.DataFrame, kept: str) -> Source:
 
 
 def _read_csv(path: Path, target: str) -> pd.DataFrame:
+    text = storage.decompressed(path)
+    if b"\0" in text:
+        line = text[: text.index(b"\0")].count(b"\n") + 1
+        raise InputError(f"{path}: line {line} has a NUL byte; correct or remove the line")
+    read = partial(pd.read_csv, encoding="utf-8-sig", low_memory=False)
     try:
+        # pandas would give the second of two columns with one name another.
+        columns.check_names(read(io.BytesIO(text), header=None, nrows=1, dtype=str).iloc[0].dropna(), path)
         # The converter keeps NaN, which is sodium nitride, from being read as missing.
-        table = pd.read_csv(path, encoding="utf-8-sig", converters={"formula": str}, low_memory=False)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; name a table or a CSV") from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: a folder, not a table; name a file") from None
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"{path}: damaged or half-written gzip ({error}); restore it") from None
+        table = read(io.BytesIO(text), converters={"formula": str})
     except (UnicodeDecodeError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
-        raise InputError(f"{path}: not a CSV in UTF-8 ({error}); its first line names the columns") from None
-    columns.require_columns(table, ["formula"], path)
-    if table.empty:
-        raise InputError(f"{path}: the table has no rows")
+        raise InputError(f"{path}: not a CSV in UTF-8 ({shortened(error)}); its first line names the columns") from None
+    columns.check(table, path)
     if target not in table:
         aliases = ("target", "band_gap") if target == EXPERIMENT else ("target",)
         given = next((name for name in aliases if name in table), target)

@@ -33,9 +33,9 @@ import orjson
 import pandas as pd
 
 from bandgaps.errors import InputError, shortened
-from bandgaps.files import replacing
+from bandgaps.files import read_bytes, replacing
 from bandgaps.table import json_lines
-from bandgaps.table.columns import require_columns
+from bandgaps.table.columns import check
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -55,7 +55,7 @@ def read(path: Path | str, structures: bool = True) -> pd.DataFrame:
         InputError: the file is missing, damaged, empty or not in the shared format.
     """
     if not structures:
-        text = _decompress(Path(path))
+        text = decompressed(Path(path))
         try:
             table = _table(_without_objects(text), path)
         except InputError:  # damaged, or with braces in names: the whole text tells which
@@ -78,7 +78,7 @@ def read_records(path: Path | str) -> pd.DataFrame:
     Raises:
         InputError: as `read`, but for what is wrong with a structure.
     """
-    return _table(_decompress(Path(path)), path)
+    return _table(decompressed(Path(path)), path)
 
 
 def _table(text: bytes, path: Path | str) -> pd.DataFrame:
@@ -89,10 +89,9 @@ def _table(text: bytes, path: Path | str) -> pd.DataFrame:
             content = _parse(text, path)
             table = pd.DataFrame(content["data"], columns=content["columns"], index=content["index"])
     except (KeyError, TypeError, ValueError, AssertionError) as error:
-        raise InputError(f"{path}: not a table in the shared format ({error}); write it with query.py") from None
-    require_columns(table, ["formula"], path)
-    if table.empty:
-        raise InputError(f"{path}: the table has no rows; query again with wider filters")
+        found = shortened(error)
+        raise InputError(f"{path}: not a table in the shared format ({found}); write it with query.py") from None
+    check(table, path)
     empty = table.columns[table.isna().all()]
     return table.astype(dict.fromkeys(empty, float))  # no number is a missing number, also where there is no other
 
@@ -116,14 +115,15 @@ def write(table: pd.DataFrame, path: Path | str) -> None:
         temporary.write_bytes(text)
 
 
-def _decompress(path: Path) -> bytes:
+def decompressed(path: Path) -> bytes:
+    """The contents of a file, unpacked if they are gzipped.
+
+    Raises:
+        InputError: the file cannot be read or is damaged.
+    """
+    raw = read_bytes(path, advice="write it with query.py or name another table")
     try:
-        raw = path.read_bytes()
         return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; write it with query.py or name another table") from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: a folder, not a table; name a file") from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{path}: damaged or half-written gzip ({error}); write it again with query.py") from None
 
@@ -187,7 +187,9 @@ def _structure(record: Any, path: Path | str, row: int) -> Structure:
     try:
         return records.structure(record)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{path}: row {row}: column structure is not a pymatgen Structure ({error!r})") from None
+        raise InputError(
+            f"{path}: row {row}: column structure is not a pymatgen Structure ({shortened(repr(error))})"
+        ) from None
 
 
 def _plain(value: Any) -> Any:

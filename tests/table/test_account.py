@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import pytest
 
+from bandgaps.errors import InputError
 from bandgaps.table import account, storage
 from bandgaps.table.account import Step
 
@@ -42,3 +45,24 @@ def test_an_account_in_words() -> None:
     matches = {"input": "a.csv, b.csv", "formulas": 4321, "matched": 7}
     line = "7 of the 4,321 formulas in a.csv, b.csv are in the table"
     assert account.in_words({**meta, "measured": matches}) == f"{words}\n{line}"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"target": 3}, "target: Input should be a valid string, found 3"),
+        ({"target": ["band_gap"]}, "target: "),
+        ({"target": None}, "target: "),
+        ({"filters": [1]}, "filters: "),
+        ({"filters": {"leave_out": "Si-Ge"}}, "filters.leave_out: "),
+        ({"source": {}}, "source: "),
+    ],
+)
+def test_a_damaged_account_is_named_with_its_field(
+    table: pd.DataFrame, tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    path = tmp_path / "t.json"
+    storage.write(table, path)
+    account.write_meta(path, {"target": "band_gap", **change})
+    with pytest.raises(InputError, match=rf"t\.meta\.json: {message}.*or delete this file"):
+        account.read_meta(path)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -113,3 +115,56 @@ def test_a_missing_table_is_named(tmp_path: Path) -> None:
         storage.read(tmp_path / "t.json.gz")
     with pytest.raises(InputError, match="a folder"):
         storage.read(tmp_path)
+
+
+SITE = {"species": [{"element": "Si", "occu": 1}], "abc": [0, 0, 0], "label": "Si"}
+SOUND: dict[str, Any] = {"lattice": {"matrix": [[4, 0, 0], [0, 4, 0], [0, 0, 4]]}, "sites": [SITE]}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"lattice": {"matrix": [[4, 0, 0], [0, 4, 0], [4, 4, 0]]}}, "a lattice without volume"),
+        ({"lattice": {"matrix": [[0] * 3] * 3}}, "a lattice without volume"),
+        ({"lattice": {"matrix": (1e-5 * np.eye(3)).tolist()}}, "which no crystal has"),
+        ({"lattice": {"matrix": (1e6 * np.eye(3)).tolist()}}, r"a lattice vector of 1e\+06 Å, the longest is 1,000 Å"),
+        ({"lattice": {"matrix": [[900, 0, 0], [899, 0.02, 0], [0, 0, 1]]}}, "so skewed that"),
+        ({"lattice": {"matrix": [[4, 0], [0, 4]]}}, "the lattice is not three vectors of numbers"),
+        ({"lattice": {**SOUND["lattice"], "pbc": [True, True]}}, r"pbc is \[True, True\], not three truth values"),
+        ({"lattice": {**SOUND["lattice"], "pbc": "yes"}}, "pbc is 'yes', not three truth values"),
+        ({"lattice": {**SOUND["lattice"], "pbc": None}}, "pbc is None, not three truth values"),
+        ({"charge": "much"}, "charge is 'much', not a number"),
+        ({"charge": 10**400}, "charge|half-written JSON"),
+    ],
+)
+def test_a_crystal_that_cannot_be_is_named(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    rows = [["Si", SOUND], ["Ge", {**SOUND, **change}]]
+    content = {"columns": ["formula", "structure"], "index": [0, 1], "data": rows}
+    (tmp_path / "t.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=message) as caught:
+        storage.read(tmp_path / "t.json")
+    assert "row 1" in str(caught.value) or "half-written JSON" in str(caught.value)
+    storage.read(tmp_path / "t.json", structures=False)
+
+
+def test_what_is_no_number_is_an_error_of_its_row(tmp_path: Path) -> None:
+    for column, value, message in (
+        ("energy_above_hull", [1, 2], r"row 1 \(Ge\): energy_above_hull is \[1, 2\], not a number"),
+        ("energy_per_atom", "low", r"row 1 \(Ge\): energy_per_atom is 'low', not a number"),
+        ("band_gap_hse", -1e300, r"row 1 \(Ge\): band_gap_hse is -1e\+300, more than 100 eV"),
+    ):
+        content = {"columns": ["formula", column], "index": [0, 1], "data": [["Si", 1], ["Ge", value]]}
+        (tmp_path / "t.json").write_text(json.dumps(content))
+        with pytest.raises(InputError, match=message):
+            storage.read(tmp_path / "t.json")
+
+
+def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for name in (tmp_path / "fifo", "/dev/zero"):
+        with pytest.raises(InputError, match="not a regular file"):
+            storage.read(name)
+    with pytest.raises(InputError, match="not readable"):
+        storage.read("/proc/self/mem")
+    with pytest.raises(InputError, match="not readable"):
+        storage.read("table\0.json")
