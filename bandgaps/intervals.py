@@ -16,6 +16,7 @@ import numpy as np
 SHARES = (0.68, 0.95)
 FLOOR = 0.1  # eV; added to sigma where it is the unit that intervals are widened by
 ZERO = 1e-6  # eV; a leaf whose mean is not above it is one of metals
+LARGEST = 1e3  # of the numbers that widen intervals or make votes a probability
 LEAST_VOTES = 0.005  # share of trees; keeps the logarithm finite
 
 
@@ -124,8 +125,8 @@ class Intervals:
             result = cls(rows=int(stored["rows"]), bounded=bool(stored["bounded"]), **lists)  # type: ignore[arg-type]
         except (KeyError, TypeError, ValueError, OverflowError):
             raise ValueError("the card has no intervals") from None
-        if not np.isfinite([*result.widening, *result.votes]).all():
-            raise ValueError("the card's intervals are not finite")
+        if not (np.abs([*result.widening, *result.votes]) <= LARGEST).all():
+            raise ValueError(f"the card's intervals have numbers that are not finite or beyond {LARGEST:g}")
         if len(result.widening) != len(SHARES) or len(result.votes) != 2 or result.shares != SHARES:
             raise ValueError("the card's intervals are not those of 68 and 95 %")
         return result

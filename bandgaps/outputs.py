@@ -37,7 +37,7 @@ def check_model_folder(path: Path) -> None:
 
 def _check_name(path: Path) -> None:
     try:
-        os.stat(path)
+        path.stat()
     except (FileNotFoundError, NotADirectoryError):
         pass  # to be made, or found below
     except (OSError, ValueError) as error:  # ValueError: a NUL

@@ -22,11 +22,22 @@ from sklearn.tree import ExtraTreeRegressor
 from sklearn.tree._tree import Tree
 
 from bandgaps import model_folders, processors
+from bandgaps.array_files import Wanted
 from bandgaps.composition import trees
-from bandgaps.errors import InputError
+from bandgaps.errors import InputError, quoted
 
 KIND = "composition forest"
+TRAINING = {"formula": Wanted("U", (None,)), "target": Wanted("f", (None,), optional=True)}
 _CHUNK = 10_000  # rows whose leaves are looked up at once
+
+
+class Card(model_folders.Card):
+    """What the card of a forest has."""
+
+    target: str
+    hyperparameters: dict[str, Any]
+    features: list[str]
+    teacher: model_folders.FolderName | None = None
 
 
 class UncertainForest(ExtraTreesRegressor):
@@ -112,7 +123,7 @@ def read_card(folder: Path | str) -> dict[str, Any]:
     Raises:
         InputError: there is no forest in the folder.
     """
-    return model_folders.read_card(folder, KIND)
+    return model_folders.read_card(folder, KIND, Card)
 
 
 def load(folder: Path | str, features: Sequence[str]) -> tuple[UncertainForest, dict[str, Any], model_folders.Arrays]:
@@ -125,12 +136,15 @@ def load(folder: Path | str, features: Sequence[str]) -> tuple[UncertainForest, 
     Raises:
         InputError: there is no forest in the folder, it is damaged, or it was trained on other features.
     """
-    card, members = model_folders.load(folder, KIND)
+    groups = {"trees": trees.WANTED, "training": TRAINING}
+    card, members = model_folders.load(folder, KIND, Card, lambda _, member: groups.get(member))
+    if groups.keys() - members.keys():
+        raise InputError(f"{folder}: its card names no {' or '.join(groups)}, so it is not a forest; train it again")
     if card.get("features") != list(features):
         raise InputError(f"{folder}: trained on other columns than these {len(features)} features; train it again")
     try:
-        forest = _forest(card, members.get("trees", {}), len(features))
-        training = _training(members.get("training", {}))
+        forest = _forest(card, members["trees"], len(features))
+        training = _training(members["training"])
     except ValueError as error:
         raise InputError(f"{folder}: not a forest as this project saves it ({error}); train it again") from None
     return forest, card, training
@@ -149,18 +163,16 @@ def _hyperparameters(card: dict[str, Any]) -> UncertainForest:
     """A forest to be, as the card says, but silent and with all cores.
 
     Raises:
-        ValueError: the card has no target, or other hyperparameters than a forest with uncertainty can have.
+        ValueError: they are others than a forest with uncertainty can have.
     """
-    hyperparameters, forest = card.get("hyperparameters"), new()
-    if not isinstance(card.get("target"), str) or not isinstance(hyperparameters, dict):
-        raise ValueError(f"{model_folders.CARD} lacks a target or hyperparameters")
+    hyperparameters, forest = card["hyperparameters"], new()
     unknown = sorted(hyperparameters.keys() - forest.get_params().keys())
     if unknown:
-        raise ValueError(f"unknown hyperparameter {unknown[0]!r}")
+        raise ValueError(f"unknown hyperparameter {quoted(unknown[0])}")
     forest.set_params(**hyperparameters).set_params(n_jobs=processors.cores(), verbose=0, warm_start=False)
     forest._validate_params()
     if forest.criterion != "squared_error":
-        raise ValueError(f"criterion {forest.criterion!r}, whose impurity is no variance")
+        raise ValueError(f"criterion {quoted(forest.criterion)}, whose impurity is no variance")
     return forest
 
 
@@ -168,14 +180,10 @@ def _training(arrays: model_folders.Arrays) -> model_folders.Arrays:
     """The rows it was fitted on.
 
     Raises:
-        ValueError: they are not formulas, or with targets that are not as many finite numbers.
+        ValueError: their targets are not as many finite numbers.
     """
-    for name, kind in (("formula", "U"), ("target", "f")):
-        if name == "target" and name not in arrays:
-            return arrays
-        array = arrays.get(name)
-        if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype.kind != kind:
-            raise ValueError(f"no column {name} of the rows it was trained on")
+    if "target" not in arrays:
+        return arrays
     if arrays["formula"].shape != arrays["target"].shape or not np.isfinite(arrays["target"]).all():
         raise ValueError("not every row it was trained on has a target")
     return arrays

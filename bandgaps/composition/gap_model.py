@@ -117,8 +117,6 @@ def load(folder: Path) -> GapModel:
     """
     card = forest.read_card(folder)
     name = card.get("teacher")
-    if name is not None and (not isinstance(name, str) or Path(name).name != name):
-        raise InputError(f"{folder}: the card's teacher, {name!r}, is no folder beside it; train it again")
     if name and forest.read_card(folder.parent / name).get("teacher") is not None:
         raise InputError(f"{folder}: the card's teacher, {name!r}, has a teacher itself; train it again")
     teacher = load(folder.parent / name) if name else None

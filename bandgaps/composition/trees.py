@@ -12,9 +12,15 @@ from itertools import pairwise
 import numpy as np
 from sklearn.tree._tree import NODE_DTYPE, Tree
 
+from bandgaps.array_files import Wanted
+
 INTEGERS = ("left_child", "right_child", "feature", "n_node_samples", "node_count")
 FLOATS = ("threshold", "impurity", "value")
 NODE_FIELDS = ("left_child", "right_child", "feature", "threshold", "impurity", "n_node_samples")
+WANTED = {
+    **{name: Wanted("i", (None,)) for name in INTEGERS},
+    **{name: Wanted("f", (None,)) for name in FLOATS},
+}
 LEAF = -1  # instead of a child
 LARGEST = 1e6  # |value|, eV
 ROUNDING = 1e-9  # how far below 0 the variance in a node may lie, in units of its squared value
@@ -59,13 +65,12 @@ def from_arrays(arrays: Mapping[str, np.ndarray], features: int) -> list[Tree]:
     """The trees that `to_arrays` made arrays of.
 
     Args:
-        arrays: columns of equal length, one row a node, and `node_count`, one row a tree.
+        arrays: as `WANTED`: columns of equal length, one row a node, and `node_count`, one row a tree.
         features: how many features the trees were grown on.
 
     Raises:
-        ValueError: an array is missing or of the wrong type or length, or its nodes are not those of regression trees.
+        ValueError: an array is of the wrong length, or its nodes are not those of regression trees.
     """
-    _check_types(arrays)
     _check_lengths(arrays)
     _check_nodes(arrays, features)
     nodes = np.zeros(len(arrays["value"]), dtype=NODE_DTYPE)
@@ -75,16 +80,6 @@ def from_arrays(arrays: Mapping[str, np.ndarray], features: int) -> list[Tree]:
     values = arrays["value"].astype(np.float64)[:, None, None]
     ends = np.cumsum(arrays["node_count"]).tolist()
     return [_tree(nodes[first:end], values[first:end], features) for first, end in pairwise([0, *ends])]
-
-
-def _check_types(arrays: Mapping[str, np.ndarray]) -> None:
-    for name in (*INTEGERS, *FLOATS):
-        array, kind = arrays.get(name), "f" if name in FLOATS else "i"
-        if not isinstance(array, np.ndarray):
-            raise ValueError(f"no array {name}")
-        if array.ndim != 1 or array.dtype.kind != kind or array.dtype.itemsize > 8:
-            wanted = "floating-point numbers" if kind == "f" else "signed integers"
-            raise ValueError(f"{name} is {array.dtype} of shape {array.shape}, not one column of {wanted}")
 
 
 def _check_lengths(arrays: Mapping[str, np.ndarray]) -> None:

@@ -154,13 +154,13 @@ def copy(saved: Path, tmp_path: Path) -> Path:
     ("teacher", "words"),
     [
         ("composition-none", "composition-none: no model there"),
-        ("../models/composition-pbe", "is no folder beside it"),
-        ("/composition-pbe", "is no folder beside it"),
-        ("..", "no model there"),
-        (3, "is no folder beside it"),
+        ("../models/composition-pbe", "teacher: "),
+        ("/composition-pbe", "teacher: "),
+        ("..", "teacher: not a name in this folder, found"),
+        (3, "teacher: "),
         (measured.PUPIL, "has a teacher itself"),
         (None, "trained on other columns"),
-        ("", "trained on other columns"),
+        ("", "teacher: not a name"),
     ],
 )
 def test_a_teacher_that_is_not_there_is_refused(copy: Path, teacher: object, words: str) -> None:
