@@ -48,7 +48,7 @@ def cached_all(structures: Sequence[Crystal], cutoff: float, folder: Path | str)
     """
     mixtures: Mixtures = {}
     faults: Faults = {}
-    parts = list(neighbors.crystals_in_parts(structures, mixtures, faults))
+    parts = list(neighbors.crystals_in_parts(structures, cutoff, mixtures, faults))
     path = Path(folder) / f"graphs-{key(parts, mixtures, cutoff)}.npz"
     graphs = _read(path)
     if graphs is None:

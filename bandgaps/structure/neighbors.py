@@ -6,14 +6,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bandgaps import cells
 from bandgaps.elements import SYMBOLS
+from bandgaps.errors import shortened
 from bandgaps.structure import threads
 from bandgaps.structure.faults import Fault, Faults, refuse
 from bandgaps.structure.graphs import FIRST_MIXTURE, Graphs, offsets_of
+from bandgaps.table import records
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -21,10 +25,10 @@ if TYPE_CHECKING:
     Crystal = Structure | Mapping[str, Any]  # a structure, or the dictionary of one as tables on disk have it
 
 SAME_POSITION = 1e-8  # Å; an atom is no neighbour of itself, but its periodic images are
-FLAT = 1e-6  # Å; no lattice is that thin
 FAR = 100.0  # Å; the lattice constant of what takes the place of a structure with a fault
 FULL = 2e-3  # occupancies that add up to 1 within this do so but for rounding, as in 0.333 + 0.666
 CRYSTALS_A_PART = 500  # of a thread's work
+PAIRS_A_PART = 50_000_000  # of atoms, likewise
 _NUMBERS = {**{symbol: number for number, symbol in enumerate(SYMBOLS, start=1)}, "D": 1, "T": 1}
 Occupancies = tuple[tuple[int, float], ...]  # of one site: atomic number, part of it
 Mixtures = dict[Occupancies, int]  # the number of each mixture met so far
@@ -59,7 +63,7 @@ def build_all(structures: Sequence[Crystal], cutoff: float) -> tuple[Graphs, Fau
     """
     mixtures: Mixtures = {}
     faults: Faults = {}
-    graphs = all_bonds(crystals_in_parts(structures, mixtures, faults), mixtures, cutoff)
+    graphs = all_bonds(crystals_in_parts(structures, cutoff, mixtures, faults), mixtures, cutoff)
     return graphs, {**isolated(graphs), **faults}
 
 
@@ -74,17 +78,21 @@ class Crystals:
     offsets: np.ndarray  # of atoms, (crystals + 1,)
 
 
-def crystals_in_parts(structures: Sequence[Crystal], mixtures: Mixtures, faults: Faults) -> Iterator[Crystals]:
+def crystals_in_parts(
+    structures: Sequence[Crystal], cutoff: float, mixtures: Mixtures, faults: Faults
+) -> Iterator[Crystals]:
     """What structures are made of, so many at a time; of none, one empty part.
 
-    New mixtures join `mixtures`, structures that cannot be read join `faults`. One atom far from all others takes the
-    place of such a structure.
+    New mixtures join `mixtures`. Structures that cannot be read, or in which a search up to `cutoff` (Å) would find too
+    much or take too long, join `faults`. One atom far from all others takes the place of such a structure.
     """
     for start in range(0, max(len(structures), 1), CRYSTALS_A_PART):
-        yield _crystals(structures[start : start + CRYSTALS_A_PART], start, mixtures, faults)
+        yield _crystals(structures[start : start + CRYSTALS_A_PART], start, cutoff, mixtures, faults)
 
 
-def _crystals(structures: Sequence[Crystal], before: int, mixtures: Mixtures, faults: Faults) -> Crystals:
+def _crystals(
+    structures: Sequence[Crystal], before: int, cutoff: float, mixtures: Mixtures, faults: Faults
+) -> Crystals:
     lattices, periodic, numbers, positions = np.zeros((len(structures), 3, 3)), [], [], []
     for row, structure in enumerate(structures):
         try:
@@ -95,9 +103,10 @@ def _crystals(structures: Sequence[Crystal], before: int, mixtures: Mixtures, fa
         periodic.append(axes)
         numbers.append(np.array(elements, dtype=np.int32))
         positions.append(coordinates)
-    for row in np.flatnonzero(~(np.abs(_heights(_turned(lattices))) > FLAT).all(axis=1)).tolist():
-        faults[before + row] = Fault("a flat lattice", "a lattice without volume; leave this structure out")
-        lattices[row] = FAR * np.eye(3)
+    sizes = np.array([len(elements) for elements in numbers], dtype=np.int64)
+    for row, wrong in cells.faults(lattices, sizes, cutoff).items():
+        faults[before + row] = Fault("a cell that no crystal has", wrong)
+        lattices[row], positions[row], numbers[row] = FAR * np.eye(3), np.zeros((1, 3)), np.ones(1, np.int32)
     return Crystals(
         np.concatenate([np.zeros(0, np.int32), *numbers]),
         np.concatenate([np.zeros((0, 3)), *positions]),
@@ -128,13 +137,13 @@ def _parts(structure: Crystal, mixtures: Mixtures) -> tuple[np.ndarray, Any, lis
             raise ValueError("no atoms, or a coordinate that is not a number")
         return lattice, axes, elements, positions
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        message = f"not a pymatgen Structure ({error!r}); leave it out"
+        message = f"not a pymatgen Structure ({shortened(repr(error))}); leave it out"
         raise _UnreadableError(Fault("no readable structure", message)) from None
 
 
 def _of_record(record: Mapping[str, Any], mixtures: Mixtures) -> tuple[Any, Any, list[int], Any]:
     """Lattice vectors, axes that repeat, atomic numbers and fractional coordinates of a structure's dictionary."""
-    lattice, sites = record["lattice"], record["sites"]
+    sites = record["sites"]
     species = [site["species"] for site in sites]
     try:
         numbers = [_NUMBERS[one["element"]] for (one,) in species if one["occu"] == 1]
@@ -142,7 +151,7 @@ def _of_record(record: Mapping[str, Any], mixtures: Mixtures) -> tuple[Any, Any,
         numbers = []
     if len(numbers) < len(sites):
         numbers = [_number([(_NUMBERS[one["element"]], one["occu"]) for one in site], mixtures) for site in species]
-    return lattice["matrix"], lattice.get("pbc", (True, True, True)), numbers, [site["abc"] for site in sites]
+    return *records.cell(record), numbers, [site["abc"] for site in sites]
 
 
 def _of_structure(structure: Structure, mixtures: Mixtures) -> tuple[Any, Any, list[int], Any]:
@@ -175,7 +184,7 @@ def _number(species: Iterable[tuple[int, float]], mixtures: Mixtures) -> int:
 def all_bonds(parts: Iterable[Crystals], mixtures: Mixtures, cutoff: float) -> Graphs:
     """The graphs of all parts; threads find the bonds of some while others are still taken to pieces."""
     with ThreadPoolExecutor(threads.count()) as pool:
-        built = list(pool.map(lambda part: _bonds(part, float(cutoff)), parts))
+        built = list(pool.map(lambda part: _bonds(part, float(cutoff)), chain.from_iterable(map(_pieces, parts))))
 
     def joined(name: str) -> np.ndarray:
         return np.concatenate([getattr(graphs, name) for graphs in built])
@@ -183,6 +192,25 @@ def all_bonds(parts: Iterable[Crystals], mixtures: Mixtures, cutoff: float) -> G
     atoms, bonds = offsets_of(joined("atom_counts")), offsets_of(joined("bond_counts"))
     numbers, distances, first, second = map(joined, ("atomic_numbers", "distances", "first", "second"))
     return whole(float(cutoff), numbers, distances, first, second, atoms, bonds, mixture_table(mixtures))
+
+
+def _pieces(part: Crystals) -> Iterator[Crystals]:
+    """A part, or several where it has very many pairs of atoms, for each of which the search keeps a number."""
+    sizes = np.diff(part.offsets)
+    pairs = np.cumsum(sizes * (sizes + 1) // 2)
+    if not len(pairs) or pairs[-1] <= PAIRS_A_PART:
+        yield part
+        return
+    bounds = np.searchsorted(pairs, np.arange(0, pairs[-1], PAIRS_A_PART), side="right")
+    for start, stop in pairwise(sorted({0, *bounds.tolist(), len(sizes)})):
+        first, last = part.offsets[start], part.offsets[stop]
+        yield Crystals(
+            part.atomic_numbers[first:last],
+            part.positions[first:last],
+            part.lattices[start:stop],
+            part.periodic[start:stop],
+            part.offsets[start : stop + 1] - first,
+        )
 
 
 def isolated(graphs: Graphs) -> Faults:

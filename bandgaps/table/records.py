@@ -8,7 +8,7 @@ without oxidation states or site properties, nearly all there are, take the quic
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import repeat
 from typing import Any
@@ -19,6 +19,7 @@ from pymatgen.core import Composition, Element, Lattice, PeriodicSite, Structure
 from bandgaps import cells
 from bandgaps.errors import quoted
 
+EVERYWHERE = (True, True, True)
 Record = dict[str, Any]
 
 
@@ -32,7 +33,7 @@ def structure(record: Record) -> Structure:
     matrix, periodic = cell(record)
     if not sites or not all(map(_is_plain, sites)):
         return Structure.from_dict(record)
-    lattice = Lattice(matrix, pbc=periodic)
+    lattice = Lattice(matrix, pbc=(bool(periodic[0]), bool(periodic[1]), bool(periodic[2])))
     symbols = [site["species"][0]["element"] for site in sites]
     coordinates = np.array([site["abc"] for site in sites], dtype=np.float64).reshape(len(sites), 3)
     built = ordered(lattice, symbols, coordinates, [site.get("label") for site in sites])
@@ -42,20 +43,24 @@ def structure(record: Record) -> Structure:
     return built
 
 
-def cell(record: Record) -> tuple[np.ndarray, tuple[bool, bool, bool]]:
+def cell(record: Mapping[str, Any]) -> tuple[np.ndarray, Sequence[bool]]:
     """Lattice vectors as rows, Å, shape (3, 3), and along which of them the crystal repeats.
 
     Raises:
-        KeyError, TypeError, ValueError: they are not three vectors of finite numbers, and three truth values.
+        KeyError, TypeError, ValueError: they are not three vectors of numbers, and three truth values.
     """
     lattice = record["lattice"]
     matrix = np.array(lattice["matrix"], dtype=np.float64)
-    periodic = lattice.get("pbc", (True, True, True))
-    if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
-        raise ValueError("the lattice is not three vectors of numbers")
-    if not isinstance(periodic, Sequence | np.ndarray) or [*map(bool, periodic)] != [*periodic] or len(periodic) != 3:
+    periodic = lattice.get("pbc", EVERYWHERE)
+    if matrix.shape != (3, 3):
+        raise ValueError("the lattice is not three vectors of three numbers")
+    if periodic not in (EVERYWHERE, [*EVERYWHERE]) and not _is_truth(periodic):
         raise ValueError(f"pbc is {quoted(periodic)}, not three truth values")
-    return matrix, (bool(periodic[0]), bool(periodic[1]), bool(periodic[2]))
+    return matrix, periodic
+
+
+def _is_truth(periodic: Any) -> bool:
+    return isinstance(periodic, list | tuple) and len(periodic) == 3 and all(each in (True, False) for each in periodic)
 
 
 def _charge(record: Record) -> float | None:

@@ -140,11 +140,45 @@ def test_dictionaries_that_are_no_structures_are_named() -> None:
         "element": ({**whole, "sites": sites}, "not a pymatgen Structure .*Qq"),
         "nowhere": ({**whole, "sites": [{**site, "abc": [0, None, 0]} for site in whole["sites"]]}, "not a pymatgen"),
         "endless": ({**whole, "lattice": {"matrix": [[1e999, 0, 0], [0, 1, 0], [0, 0, 1]]}}, "not a pymatgen"),
+        "tiny": (
+            {**whole, "lattice": {"matrix": (1e-5 * np.eye(3)).tolist()}},
+            "2 atoms in 1e-15 Å³, which no crystal",
+        ),
+        "huge": ({**whole, "lattice": {"matrix": (1e6 * np.eye(3)).tolist()}}, r"a lattice vector of 1e\+06 Å"),
+        "huger": ({**whole, "lattice": {"matrix": (1e16 * np.eye(3)).tolist()}}, r"a lattice vector of 1e\+16 Å"),
+        "skewed": ({**whole, "lattice": {"matrix": [[900, 0, 0], [899, 0.02, 0], [0, 0, 1]]}}, "a cell so skewed that"),
+        "periodic": (
+            {**whole, "lattice": {**whole["lattice"], "pbc": "yes"}},
+            "not a pymatgen Structure .*pbc is 'yes'",
+        ),
+        "many": ({**whole, "sites": whole["sites"] * 5001}, "10,002 atoms in a cell, the most is 10,000"),
         "nothing": ({**whole, "sites": []}, "not a pymatgen"),
         "coordinates": ({**whole, "sites": short}, "not a pymatgen Structure"),
     }.values():
         with pytest.raises(InputError, match=f"^row 1: {message}"):
             neighbors.build([whole, wrong], CUTOFF, ["row 0", "row 1"])  # type: ignore[list-item]
+
+
+def test_a_cutoff_that_finds_too_much_is_named() -> None:
+    with pytest.raises(InputError, match=r"structure 0: some [\d,]+ neighbours of each atom within 50 Å; use"):
+        neighbors.build([diamond()], 50.0)
+
+
+def test_large_crystals_are_searched_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    crystals, cutoff = sample(), 6.0
+    built = neighbors.build(crystals, cutoff)
+    pieces: list[int] = []
+    search = kernels.search
+
+    def noted(*arguments: Any) -> Any:
+        sizes = np.diff(arguments[3])
+        pieces.append(int((sizes * (sizes + 1) // 2).sum()))
+        return search(*arguments)
+
+    monkeypatch.setattr(kernels, "search", noted)
+    monkeypatch.setattr(neighbors, "PAIRS_A_PART", 300)
+    assert_same(neighbors.build(crystals, cutoff), built)
+    assert len(pieces) > 3 and max(pieces) < 300 + max(len(each["sites"]) ** 2 for each in crystals)
 
 
 def test_threads_find_the_bonds_of_all_crystals(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,7 +239,7 @@ def test_structures_with_a_fault_leave_the_others_as_they_are() -> None:
     built, found = neighbors.build_all(crystals, CUTOFF)
     assert_same(built.select(np.array([1, 4])), neighbors.build([diamond(), diamond("Ge")], CUTOFF))
     assert faults.counts(found) == {
-        "a flat lattice": 1,
+        "a cell that no crystal has": 1,
         "an atom that has no neighbour within 4 Å": 2,
         "no readable structure": 1,
         "vacancies": 1,

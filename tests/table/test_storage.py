@@ -129,7 +129,7 @@ SOUND: dict[str, Any] = {"lattice": {"matrix": [[4, 0, 0], [0, 4, 0], [0, 0, 4]]
         ({"lattice": {"matrix": (1e-5 * np.eye(3)).tolist()}}, "which no crystal has"),
         ({"lattice": {"matrix": (1e6 * np.eye(3)).tolist()}}, r"a lattice vector of 1e\+06 Å, the longest is 1,000 Å"),
         ({"lattice": {"matrix": [[900, 0, 0], [899, 0.02, 0], [0, 0, 1]]}}, "so skewed that"),
-        ({"lattice": {"matrix": [[4, 0], [0, 4]]}}, "the lattice is not three vectors of numbers"),
+        ({"lattice": {"matrix": [[4, 0], [0, 4]]}}, "the lattice is not three vectors of three numbers"),
         ({"lattice": {**SOUND["lattice"], "pbc": [True, True]}}, r"pbc is \[True, True\], not three truth values"),
         ({"lattice": {**SOUND["lattice"], "pbc": "yes"}}, "pbc is 'yes', not three truth values"),
         ({"lattice": {**SOUND["lattice"], "pbc": None}}, "pbc is None, not three truth values"),
