@@ -176,9 +176,9 @@ def test_large_crystals_are_searched_a_few_at_a_time(monkeypatch: pytest.MonkeyP
         return search(*arguments)
 
     monkeypatch.setattr(kernels, "search", noted)
-    monkeypatch.setattr(neighbors, "PAIRS_A_PART", 300)
+    monkeypatch.setattr(neighbors, "PAIRS_A_PART", 50)
     assert_same(neighbors.build(crystals, cutoff), built)
-    assert len(pieces) > 3 and max(pieces) < 300 + max(len(each["sites"]) ** 2 for each in crystals)
+    assert len(pieces) > 3 and max(pieces) < 50 + max(len(each["sites"]) ** 2 for each in crystals)
 
 
 def test_threads_find_the_bonds_of_all_crystals(monkeypatch: pytest.MonkeyPatch) -> None:
