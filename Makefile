@@ -4,6 +4,7 @@
 # make docs      write the numbers of the reference run into README.md and the other pages
 # make test      the tests;  make lint   style and types;  make lock   write the lock files anew (needs uv)
 # make bench     every part against the peer it replaces;  make bench-scale   how cost grows with the table
+# make torture   try to break every script, in an hour or two; TORTURE="--parts inputs" for a part of it
 # make matbench DATA=folder   both gap tasks of matbench, in half an hour; it goes on where it was stopped
 # make full TABLE=table.json.gz MEASURED=gaps.csv   the composition model on full tables, for the numbers in DISCUSSION.md
 # make measured CALCULATED=... LISTS=...             train the bundled composition models anew, in two minutes
@@ -15,7 +16,7 @@ RUN = .venv/bin/python
 # All scripts import the same libraries: what the first one compiles is kept for the others.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: figures docs test lint bench bench-scale matbench lock full measured multifidelity levels published gpu
+.PHONY: figures docs test lint bench bench-scale torture matbench lock full measured multifidelity levels published gpu
 .DELETE_ON_ERROR:
 
 # ---------------------------------------------------------------------------------------------------- what is asked for
@@ -158,6 +159,10 @@ bench: .venv/installed-dev
 
 bench-scale: .venv/installed-dev
 	$(RUN) -m benchmarks.scale $(BENCH_TABLE)
+
+# Bad inputs, kills, a full disk, two processes on one folder; the results go to benchmarks/torture.json.
+torture: .venv/installed-dev
+	$(RUN) -m benchmarks.torture $(TORTURE)
 
 # Compositions alone, on matbench's own folds. Without DATA= matminer downloads the tasks.
 DATA ?= ../shared/data

@@ -1,0 +1,149 @@
+"""python -m benchmarks.torture [--parts inputs servers kills disk pairs] [--inputs 360] [--kills 20] [--seed 0].
+
+Try to break the five scripts: with bad inputs, which are real files changed at random; a server that misbehaves;
+SIGKILL at random moments, each followed by a run that must end as an undisturbed one; a full disk; two processes in one
+folder.
+An attempt held if the script ended in time with exit code 0, 1 or 2 and, unless 0, one line that says what is wrong.
+
+Prints a table and writes benchmarks/torture.json, part by part: parts that are not asked for keep what the file says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bandgaps.arguments import seed, whole_number
+from bandgaps.errors import RunError, exit_code
+from bandgaps.files import read_json, write_json
+from benchmarks.torture import disturbed, inputs, servers
+from benchmarks.torture.runs import ROOT, Attempt, Worker, broke, run
+
+RESULTS = ROOT / "benchmarks" / "torture.json"
+SHOWN = 20  # of what broke, per row
+Verdict = tuple[str, str, str | None]  # what was tried, how to name it, why it broke
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the parts that are asked for, and print the table of all."""
+    given = parser().parse_args(arguments)
+    rows: dict[str, Any] = read_json(given.output)["rows"] if given.output.exists() else {}
+    with tempfile.TemporaryDirectory(prefix="torture-") as name:
+        base = Path(name)
+        prepare(base)
+        for part in given.parts:
+            tried = PARTS[part](base, given)
+            for what, verdicts in _grouped(tried).items():
+                rows[what] = {**summary(verdicts), "seed": given.seed, "date": f"{datetime.now(UTC):%Y-%m-%d}"}
+                write_json({"rows": rows}, given.output)
+    print(table(rows))
+    if any(row["broke"] for row in rows.values()):
+        raise RunError(f"something broke; {given.output} says what")
+
+
+def parser() -> argparse.ArgumentParser:
+    """What can be asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--parts", nargs="+", choices=PARTS, default=[*PARTS], help="which parts (all)")
+    add("--kinds", nargs="+", choices=inputs.KINDS, default=[*inputs.KINDS], help="which kinds of bad input (all)")
+    add("--scripts", nargs="+", choices=inputs.FLAGS, default=[*inputs.FLAGS], help="which scripts are disturbed (all)")
+    add("--inputs", type=whole_number(1), default=360, metavar="N", help="bad inputs, over all kinds (%(default)s)")
+    add("--servers", type=whole_number(1), default=60, metavar="N", help="servers that misbehave (%(default)s)")
+    add("--kills", type=whole_number(1), default=20, metavar="N", help="kills of each script (%(default)s)")
+    add("--seed", type=seed, default=0, metavar="N", help="of all that is random (%(default)s)")
+    add("--output", type=Path, default=RESULTS, metavar="FILE", help="where the results go (%(default)s)")
+    return parser
+
+
+def prepare(base: Path) -> None:
+    """What attempts start from: a table, a model of structures, and models of compositions trained on the table."""
+    inputs.prepare(base)
+    training = ["--data", "table.json", "--models", "models", "--figures", "figures", "--metrics", "metrics"]
+    outcome = run(Attempt("", "composition", training), base)
+    if outcome.code != 0:
+        raise RunError(f"composition.py fails undisturbed: {outcome.errors}")
+
+
+def bad_inputs(base: Path, given: argparse.Namespace) -> Iterable[Verdict]:
+    """Bad inputs of each kind in turn."""
+    worker = Worker()
+    for number in range(given.inputs):
+        kind = given.kinds[number % len(given.kinds)]
+        random = np.random.default_rng([given.seed, number])
+        with tempfile.TemporaryDirectory(dir=base) as name:
+            attempt = inputs.KINDS[kind](random, Path(name), base)
+            yield (
+                attempt.what,
+                f"{kind} {number} {attempt.script} {attempt.note}",
+                broke(worker.run(attempt, Path(name))),
+            )
+    worker.stop()
+
+
+def bad_servers(base: Path, given: argparse.Namespace) -> Iterable[Verdict]:
+    """Servers that misbehave."""
+    worker = Worker()
+    for number in range(given.servers):
+        random = np.random.default_rng([given.seed, number])
+        with tempfile.TemporaryDirectory(dir=base) as name, servers.troubled(random) as attempt:
+            outcome = worker.run(attempt, Path(name))
+            leaked = servers.told_to_others(Path(name), outcome.output + outcome.errors)
+            yield attempt.what, f"{number} {attempt.note}", "the key was written" if leaked else broke(outcome)
+    worker.stop()
+
+
+def of_scripts(what: str, disturb: Callable[[Attempt, Path, argparse.Namespace], Iterable[str | None]]) -> Any:
+    """A part that disturbs a run of each script."""
+
+    def verdicts(base: Path, given: argparse.Namespace) -> Iterable[Verdict]:
+        for script in given.scripts:
+            with tempfile.TemporaryDirectory(dir=base) as name:
+                for number, why in enumerate(disturb(disturbed.scripts(base)[script], Path(name), given)):
+                    yield f"{what}, {script}.py", str(number), why
+
+    return verdicts
+
+
+PARTS: dict[str, Callable[[Path, argparse.Namespace], Iterable[Verdict]]] = {
+    "inputs": bad_inputs,
+    "servers": bad_servers,
+    "kills": of_scripts("kills", lambda run, folder, given: disturbed.kills(run, folder, given.kills, given.seed)),
+    "disk": of_scripts("full disk", lambda run, folder, _: disturbed.full_disk(run, folder)),
+    "pairs": of_scripts("two processes", lambda run, folder, _: [disturbed.two_at_once(run, folder)]),
+}
+
+
+def _grouped(verdicts: Iterable[Verdict]) -> dict[str, list[Verdict]]:
+    groups: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        groups.setdefault(verdict[0], []).append(verdict)
+        if verdict[2]:
+            print(f"{verdict[0]}: {verdict[1]}: {verdict[2]}", flush=True)
+    return groups
+
+
+def summary(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """How many attempts held, and what broke."""
+    wrong = [f"{name}: {why}" for _, name, why in verdicts if why]
+    return {"tried": len(verdicts), "held": len(verdicts) - len(wrong), "broke": len(wrong), "what": wrong[:SHOWN]}
+
+
+def table(rows: dict[str, Any]) -> str:
+    """The rows, and their sum."""
+    counts = {name: [row[column] for column in ("tried", "held", "broke")] for name, row in rows.items()}
+    counts["all"] = [sum(column) for column in zip(*counts.values(), strict=True)]
+    width = max(map(len, counts))
+    lines = [f"{name:<{width}} " + " ".join(f"{n:>6,}" for n in numbers) for name, numbers in counts.items()]
+    return "\n".join([f"{'':<{width}} {'tried':>6} {'held':>6} {'broke':>6}", *lines])
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))
