@@ -168,17 +168,31 @@ def read_bytes(path: Path | str, most: float = math.inf, advice: str = "name ano
     Raises:
         InputError: there is no such file, it cannot be read, or it is no regular file or a larger one.
     """
-    try:
-        found = Path(path).stat()
-        if stat.S_ISDIR(found.st_mode):
-            raise InputError(f"{path}: a folder; name a file")
-        if not stat.S_ISREG(found.st_mode):
-            raise InputError(f"{path}: not a regular file; name another")
-        if found.st_size > most:
-            raise InputError(f"{path}: {found.st_size:,} bytes, more than such a file has; name another")
+    with reading(path, advice):
+        size = Path(path).stat().st_size
+        if size > most:
+            raise InputError(f"{path}: {size:,} bytes, more than such a file has; name another")
         return Path(path).read_bytes()
+
+
+@contextmanager
+def reading(path: Path | str, advice: str = "name another") -> Iterator[None]:
+    """Within it, a regular file is read; others may have no end.
+
+    Raises:
+        InputError: there is no such file, it is no regular one, or it cannot be read.
+    """
+    try:
+        kind = Path(path).stat().st_mode
+        if stat.S_ISDIR(kind):
+            raise InputError(f"{path}: a folder; name a file")
+        if not stat.S_ISREG(kind):
+            raise InputError(f"{path}: not a regular file; name another")
+        yield
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; {advice}") from None
+    except UnicodeDecodeError:
+        raise  # of what was read
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL
         why = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"{quoted(str(path))}: not readable ({why}); check the name and its permissions") from None

@@ -66,5 +66,5 @@ def test_what_differs_is_named(tmp_path: Path) -> None:
 
 def test_the_table_adds_up() -> None:
     rows = {"tables": campaign.summary([("t", "1", None), ("t", "2", "traceback")]), "flags": campaign.summary([])}
-    assert rows["tables"] == {"tried": 2, "held": 1, "broke": 1, "what": ["2: traceback"]}
+    assert rows["tables"] == {"tried": 2, "held": 1, "broke": 1, "how": ["2: traceback"]}
     assert campaign.table(rows).splitlines()[-1].split() == ["all", "2", "1", "1"]

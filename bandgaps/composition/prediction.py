@@ -14,7 +14,7 @@ import pandas as pd
 
 from bandgaps.composition.gap_model import GapModel
 from bandgaps.errors import SHOWN, InputError, quoted
-from bandgaps.files import replacing
+from bandgaps.files import reading, replacing
 
 CHUNK = 20_000  # formulas that are asked about at once
 DECIMALS = 4  # of eV, in a CSV
@@ -130,7 +130,10 @@ def _asked(item: str) -> Iterator[Asked]:
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Number and formula of each line that has one."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with (
+            reading(path, "correct the name, or write a formula as in Si49Ge51"),
+            path.open(encoding="utf-8-sig", newline="") as file,
+        ):
             if path.suffix.lower() == ".txt":
                 yield from ((number, text.strip()) for number, text in enumerate(file, start=1) if text.strip())
                 return
@@ -140,8 +143,6 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             if "formula" not in rows.fieldnames:
                 raise InputError(f"{path}: no column formula; it has {', '.join(rows.fieldnames)[:SHOWN]}")
             yield from ((rows.line_num, row["formula"] or "") for row in rows)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; correct the name, or write a formula as in Si49Ge51") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not readable as text with formulas ({error}); correct the file") from None
 

@@ -27,6 +27,7 @@ from benchmarks.torture import disturbed, inputs, servers
 from benchmarks.torture.runs import ROOT, Attempt, Worker, broke, run
 
 RESULTS = ROOT / "benchmarks" / "torture.json"
+COLUMNS = ("tried", "held", "broke")
 SHOWN = 20  # of what broke, per row
 Verdict = tuple[str, str, str | None]  # what was tried, how to name it, why it broke
 
@@ -34,15 +35,17 @@ Verdict = tuple[str, str, str | None]  # what was tried, how to name it, why it 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the parts that are asked for, and print the table of all."""
     given = parser().parse_args(arguments)
-    rows: dict[str, Any] = read_json(given.output)["rows"] if given.output.exists() else {}
+    earlier = read_json(given.output)["rows"] if given.output.exists() else []
+    rows: dict[str, Any] = {row["what"]: row for row in earlier}
     with tempfile.TemporaryDirectory(prefix="torture-") as name:
         base = Path(name)
         prepare(base)
         for part in given.parts:
             tried = PARTS[part](base, given)
             for what, verdicts in _grouped(tried).items():
-                rows[what] = {**summary(verdicts), "seed": given.seed, "date": f"{datetime.now(UTC):%Y-%m-%d}"}
-                write_json({"rows": rows}, given.output)
+                when = f"{datetime.now(UTC):%Y-%m-%d}"
+                rows[what] = {"what": what, **summary(verdicts), "seed": given.seed, "date": when}
+                write_json({"rows": [*rows.values()], "all": total(rows)}, given.output)
     print(table(rows))
     if any(row["broke"] for row in rows.values()):
         raise RunError(f"something broke; {given.output} says what")
@@ -133,13 +136,17 @@ def _grouped(verdicts: Iterable[Verdict]) -> dict[str, list[Verdict]]:
 def summary(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     """How many attempts held, and what broke."""
     wrong = [f"{name}: {why}" for _, name, why in verdicts if why]
-    return {"tried": len(verdicts), "held": len(verdicts) - len(wrong), "broke": len(wrong), "what": wrong[:SHOWN]}
+    return {"tried": len(verdicts), "held": len(verdicts) - len(wrong), "broke": len(wrong), "how": wrong[:SHOWN]}
+
+
+def total(rows: dict[str, Any]) -> dict[str, int]:
+    """The sum of all rows."""
+    return {column: sum(row[column] for row in rows.values()) for column in COLUMNS}
 
 
 def table(rows: dict[str, Any]) -> str:
     """The rows, and their sum."""
-    counts = {name: [row[column] for column in ("tried", "held", "broke")] for name, row in rows.items()}
-    counts["all"] = [sum(column) for column in zip(*counts.values(), strict=True)]
+    counts = {name: [row[column] for column in COLUMNS] for name, row in {**rows, "all": total(rows)}.items()}
     width = max(map(len, counts))
     lines = [f"{name:<{width}} " + " ".join(f"{n:>6,}" for n in numbers) for name, numbers in counts.items()]
     return "\n".join([f"{'':<{width}} {'tried':>6} {'held':>6} {'broke':>6}", *lines])
