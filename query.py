@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bandgaps.arguments import at_least, check_outputs, seed
-from bandgaps.errors import InputError, exit_code
+from bandgaps.errors import InputError, exit_code, shortened
 from bandgaps.levels import EXPERIMENT
 
 NO_KEY = "no Materials Project key in MP_API_KEY or pymatgen's settings"
@@ -95,7 +95,8 @@ def understood(flag: str, value: Any, read: Callable[[Any], Any]) -> Any:
     try:
         return read(value)
     except ValueError as error:
-        raise InputError(f"{flag} {value if isinstance(value, str) else ' '.join(value)}: {error}") from None
+        given = shortened(value if isinstance(value, str) else " ".join(value))
+        raise InputError(f"{flag} {given}: {error}") from None
 
 
 def origin(given: argparse.Namespace, key: str | None) -> str:

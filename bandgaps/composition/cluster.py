@@ -10,7 +10,7 @@ import joblib
 import numpy as np
 
 from bandgaps.composition import features as of_formulas
-from bandgaps.errors import InputError, RunError
+from bandgaps.errors import InputError, RunError, shortened
 
 PART = 50_000  # rows that one worker of a cluster takes at a time
 
@@ -33,7 +33,8 @@ def cluster(address: str | None) -> Iterator[None]:
     try:
         client = Client(address, timeout="10s")
     except (OSError, ValueError) as error:
-        raise RunError(f"no Dask scheduler answers at {address} ({error}); start one, or correct the address") from None
+        why = f"no Dask scheduler answers at {shortened(address)} ({shortened(error)})"
+        raise RunError(f"{why}; start one, or correct the address") from None
     with client, joblib.parallel_config(backend="dask", n_jobs=-1):
         yield
 

@@ -136,7 +136,7 @@ def test_without_any_formula_the_csv_stays(models: Path, tmp_path: Path) -> None
 
 def test_a_folder_that_cannot_be_written_is_named(models: Path, tmp_path: Path) -> None:
     (tmp_path / "folder").write_text("a file")
-    assert_failed(ask(models, "Si", "--csv", "folder/gaps.csv", cwd=tmp_path), 1, "folder")
+    assert_failed(ask(models, "Si", "--csv", "folder/gaps.csv", cwd=tmp_path), 2, "--csv: 'folder' is no folder")
 
 
 def test_flags_that_do_not_go_together(tmp_path: Path) -> None:
