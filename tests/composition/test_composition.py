@@ -229,7 +229,7 @@ def test_a_figure_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None
     small_table(tmp_path / "small.json.gz", 4)
     (tmp_path / "figures").write_text("a file where the folder should be")
     result = run_here(composition.main, "--data", "small.json.gz", "--jobs", "1", cwd=tmp_path)
-    assert_failed(result, 1, "figures")
+    assert_failed(result, 2, "--figures", "is no folder")
     assert (tmp_path / "figures").read_text() == "a file where the folder should be"
 
 
