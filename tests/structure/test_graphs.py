@@ -14,7 +14,7 @@ from pymatgen.optimization.neighbors import find_points_in_spheres
 from some_crystals import CUTOFF, assert_same, diamond
 
 from bandgaps.errors import InputError
-from bandgaps.structure import faults, graphs, neighbors
+from bandgaps.structure import faults, graphs, kernels, neighbors
 from bandgaps.structure.graphs import Graphs
 from bandgaps.table import storage
 
