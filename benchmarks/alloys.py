@@ -12,8 +12,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from bandgaps.files import write_json
 from bandgaps.plotting import BLUE, GREY, ORANGE, SQUARE, figure
 
 STEPS = 20
+APART = "Si-Ge"  # judged on its own, for it is what the project is asked about
 DRAWN = (0.25, 0.5, 0.75)  # compositions in the figure
 OUTPUT, FIGURE = Path("data") / "metrics" / "alloys.json", Path("figures") / "alloys.pdf"
 
@@ -239,44 +240,53 @@ def of_compositions() -> tuple[Fitted, set[frozenset[str]], set[frozenset[str]]]
     return lambda _: predict, measured, calculated
 
 
-def of_crystals(folder: Path) -> tuple[Fitted, set[frozenset[str]], set[frozenset[str]]]:
-    """A model of crystals, shown virtual crystals, and the sets of elements whose gaps it has seen even so.
+def of_crystals(folder: Path, with_ends: bool = True) -> tuple[Fitted, set[frozenset[str]], set[frozenset[str]]]:
+    """A model of crystals, shown virtual crystals, its measured gaps fitted anew without a system's elements.
 
-    Where measured gaps are a model on top, that is fitted anew without all compositions of a system's elements.
+    The uncertainty of a system is that of all others.
+
+    Args:
+        folder: of the model.
+        with_ends: whether the ends of a system may be known.
 
     Returns:
         The predictor; the sets of elements that cannot be left out; those of the crystals with calculated gaps.
+
+    Raises:
+        InputError: there is no model of measured gaps on top.
     """
-    from bandgaps.alloy.random_alloy import fidelity_of
-    from bandgaps.structure import model_files, neighbors
-    from bandgaps.structure.prediction import ENDS, gaps_of
+    from bandgaps.alloy import mixing
+    from bandgaps.structure import model_files
 
     model = model_files.load(folder)
-    fidelity = fidelity_of(model)
-    calculated = {formulas.elements(formula) for formula in model.seen(including_teachers=True) or ()}
+    level = model.measured
+    if level is None:
+        raise InputError(f"{folder}: no model of measured gaps on top; make one with make multifidelity")
+    known = mixing.mixtures(model, measured_curves.all_measured())
+    found = mixing.left_out(level, known)
+    apart = found[[mixing.of_system(system) != mixing.APART for system in found["system"]]]
+    calculated = {formulas.elements(formula) for formula in ([] if model.formulas is None else model.formulas)}
 
+    @cache
     def fitted(left_out: frozenset[str]) -> Predictor:
-        own = model
-        if model.measured:
-            together = [_elements_of_key(str(key)) == left_out for key in model.measured.composition]
-            own = replace(model, measured=model.measured.without(np.array(together)))
+        own = mixing.without_elements(level, left_out)
+        others = apart[[mixing.of_system(system) != left_out for system in apart["system"]]]
+        uncertainty = mixing.uncertainty(others)
 
         def predict(case: Case, x: np.ndarray) -> Prediction:
-            if case.alloy is None:
+            rows = known.of(known.system == case.measured.label)
+            if not len(rows.x):
                 raise InputError("its crystals are not bundled")
-            crystals = [case.alloy.shared_site(float(part)) for part in x]
-            found = gaps_of(own, neighbors.build(crystals, model.hyperparameters.cutoff), fidelity)
-            low, high, lowest, highest = (found[end] for end in ENDS)
-            return Prediction(found["band_gap"], (low, high), (lowest, highest))
+            ends = np.isin(rows.x, (0, 1))
+            taught = own if with_ends else own.without(np.isin(own.composition, rows.composition[ends]))
+            answer = taught.predict(rows.inputs)
+            gap = np.interp(x, rows.x, answer.interquartile_mean)
+            sigma = uncertainty.sigma(x, *answer.std[ends])
+            return Prediction.of_sigma(gap, sigma, uncertainty.calibration.wide)
 
         return predict
 
-    return fitted, set() if model.measured else calculated, calculated
-
-
-def _elements_of_key(key: str) -> frozenset[str]:
-    """The elements of a `formulas.composition_key`."""
-    return frozenset(part.rstrip("0123456789") for part in key.split())
+    return fitted, set(), calculated
 
 
 def parser() -> argparse.ArgumentParser:
@@ -302,11 +312,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, (fitted, seen, calculated) in (
         ("composition", of_compositions()),
         ("structure", of_crystals(options.model)),
+        ("structure_without_ends", of_crystals(options.model, with_ends=False)),
     ):
         own, why = possible(cases, fitted)
         rows = table(own, fitted, seen, calculated)
         print(f"\n{name}\n{rows.to_string(index=False, float_format='{:.3f}'.format)}")
-        held_out = means(rows[rows["held_out"]])
+        held_out = means(rows[rows["held_out"] & (rows["system"] != APART)])
         records = rows.astype(object).where(rows.notna(), None).to_dict("records")
         result[name] = {"systems": records, "left_out": why, "all": means(rows), "held_out": held_out}
         print(f"{len(rows)} systems: {result[name]['all']}\nheld out: {held_out}")

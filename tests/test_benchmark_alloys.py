@@ -8,13 +8,11 @@ import numpy as np
 import pytest
 from pdf import words
 
-from bandgaps import formulas
 from bandgaps.alloy import measured_curves
 from benchmarks.alloys import (
     Case,
     Prediction,
     Predictor,
-    _elements_of_key,
     means,
     parity,
     points,
@@ -85,11 +83,6 @@ def test_each_system_is_left_out_of_its_own_predictor() -> None:
     assert over["gain"] == pytest.approx(over["line"]) and over["gain"] > 2 * over["gain_standard_error"] > 0
     assert (over["inside_68"], over["inside_95"]) == (pytest.approx(1), 1)
     assert means(rows[rows["system"] == "none"])["deviation"] is None
-
-
-def test_a_systems_rows_are_known_by_their_elements() -> None:
-    key = formulas.composition_key("Al0.3Ga0.7As")
-    assert _elements_of_key(key) == NAMED["GaAs-AlAs"].elements == {"Al", "Ga", "As"}
 
 
 def test_formulas_and_crystals_of_a_case_are_of_its_composition() -> None:

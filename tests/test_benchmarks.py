@@ -21,14 +21,11 @@ from helpers import ROOT, SAMPLE
 from pymatgen.core import Composition, Element
 
 import benchmarks
-from bandgaps.alloy import bowing
-from bandgaps.alloy.representations import REPRESENTATIONS
 from bandgaps.errors import InputError
-from bandgaps.files import read_json
 from bandgaps.structure import model_files, neighbors, training_set
 from bandgaps.table import records, storage
 from benchmarks import __main__ as command
-from benchmarks import data, disorder, matbench, measure, orderings, peer, scale, tables
+from benchmarks import data, matbench, measure, orderings, peer, scale, tables
 from benchmarks import megnet as epochs
 from benchmarks.graphs import equal as equal_graphs
 from benchmarks.measure import Entry
@@ -238,7 +235,7 @@ def test_what_cannot_be_measured_is_named(
     assert not Path("results.json").exists()
 
 
-@pytest.mark.parametrize("module", [command, scale, disorder, matbench])
+@pytest.mark.parametrize("module", [command, scale, matbench])
 def test_help_says_how_to_call_it(module: ModuleType) -> None:
     text = module.parser().format_help()
     assert text.startswith("usage: python -m benchmarks")
@@ -260,7 +257,7 @@ def test_make_measures_on_the_table_that_the_call_names(target: str) -> None:
     assert "--table mine.json.gz" in recipe(TABLE="mine.json.gz")
 
 
-# ------------------------------------------------------------------------------------------------------ scale, disorder
+# ---------------------------------------------------------------------------------------------------------------- scale
 
 
 def test_a_task_is_measured_in_a_process_of_its_own() -> None:
@@ -278,12 +275,3 @@ def test_what_grows_faster_than_the_table_is_named() -> None:
         for name in scale.TASKS
     ]
     assert scale.defects(rows) == ["graphs"]
-
-
-def test_representations_are_compared_on_held_out_alloys(tmp_path: Path) -> None:
-    disorder.main(["--output", str(tmp_path / "disorder.json")])
-    found, said = read_json(tmp_path / "disorder.json"), read_json(ROOT / disorder.OUTPUT)
-    card = read_json(bowing.BUNDLED / "model.json")[bowing.KEY]
-    assert (found["alloys"], found["systems"]) == (card["orderings"]["alloys"], card["orderings"]["systems"])
-    for name in REPRESENTATIONS:
-        assert said[name] == pytest.approx(found[name], abs=0.005)

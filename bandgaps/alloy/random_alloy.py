@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -25,8 +26,8 @@ from bandgaps.alloy.representations import REPRESENTATIONS
 from bandgaps.alloy.scores import FRACTIONS
 from bandgaps.formulas import fraction_column
 from bandgaps.structure import neighbors
-from bandgaps.structure.calibration import Calibration
 from bandgaps.structure.ensemble import Model
+from bandgaps.structure.graphs import Graphs
 
 COMPUTED = {
     None: ("pbe", "PBE"),
@@ -57,13 +58,27 @@ class PredictedAlloy:
 
     @property
     def wide(self) -> float:
-        """How many sigma to each side make an interval of 95 %; for a model of measured gaps, of normal errors."""
-        on_top = self.model.measured is not None and self.fidelity == "experiment"
-        return (Calibration() if on_top else self.model.calibration(self.fidelity)).wide
+        """How many sigma to each side make an interval of 95 %."""
+        return self.model.calibration(self.fidelity).wide
 
     def predict(self, crystals: Sequence[Structure]) -> tuple[np.ndarray, np.ndarray]:
-        """Gap and sigma of crystals, eV, each of shape (crystals,)."""
-        return self.model.predict(neighbors.build(list(crystals), self.model.hyperparameters.cutoff), self.fidelity)
+        """Gap and sigma of crystals of this alloy, eV, each of shape (crystals,)."""
+        built = self._built(crystals)
+        level = self.model.measured
+        if level is None or self.fidelity != "experiment":
+            return self.model.predict(built, self.fidelity)
+        x = np.array([self.alloy.fraction(crystal) for crystal in crystals])
+        found = self.model.distribution(built, self._built([self.alloy.shared_site(float(part)) for part in x]))
+        return found.interquartile_mean, level.mixed.sigma(x, *self._end_stds)
+
+    def _built(self, crystals: Sequence[Structure]) -> Graphs:
+        return neighbors.build(list(crystals), self.model.hyperparameters.cutoff)
+
+    @cached_property
+    def _end_stds(self) -> tuple[float, float]:
+        """Standard deviations of the measured gaps expected of both ends, eV."""
+        first, second = self.model.distribution(self._built([self.alloy.shared_site(x) for x in (0.0, 1.0)])).std
+        return float(first), float(second)
 
     def orderings(self, found: Sequence[orderings.Ordering], scale: bool) -> pd.DataFrame:
         """Gap of each ordering (eV): columns x_B, n_atoms, multiplicity, band_gap, band_gap_std.
@@ -155,7 +170,6 @@ def fidelity_of(model: Model, wanted: str | None = None) -> str | None:
 def representation(fidelity: str | None) -> str:
     """The representation of disorder that is the model's curve at a fidelity, a key of `REPRESENTATIONS`.
 
-    Only measured alloys are learnt with shared sites; all other gaps in training are those of ordered crystals. On
-    alloys held out from the network the two are about equally good (`benchmarks.disorder`).
+    Measured alloys are learnt as shared sites; calculated gaps in training are all those of ordered crystals.
     """
     return "shared-site" if fidelity == "experiment" else "orderings"

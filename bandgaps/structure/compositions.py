@@ -13,11 +13,13 @@ from itertools import product
 import numpy as np
 
 from bandgaps import electrons, magpie
+from bandgaps.elements import PROPERTIES, elemental_table
 from bandgaps.structure.graphs import FIRST_MIXTURE, Graphs
 
 _COUNTED = [k for k, label in enumerate(electrons.LABELS) if label != "ionic charge"]  # which jumps within an alloy
 ELECTRONS = len(_COUNTED)
 LABELS = (*magpie.LABELS, *(electrons.LABELS[k] for k in _COUNTED))
+RADII = elemental_table()[:, PROPERTIES.index("CovalentRadius")]  # pm, by atomic number less 1
 HALF = 0.1  # charge per atom that counts half as much as the greatest
 MOST_ENDS = 64  # ordered crystals that one is made of; with more, its own composition stands for them
 
@@ -30,6 +32,23 @@ def features(graphs: Graphs) -> np.ndarray:
 def electron_counts(graphs: Graphs) -> np.ndarray:
     """Electron counts of each crystal, float32, shape (crystals, ELECTRONS)."""
     return _mean_over_ends(graphs, _electron_counts, ELECTRONS).astype(np.float32)
+
+
+def size_mismatch(graphs: Graphs) -> np.ndarray:
+    """How unlike in size the elements are that share sites, mean over these sites, shape (crystals,); 0 without such.
+
+    Four times the variance of the covalent radius over its mean squared: for two elements, half of each, the square of
+    the relative difference. Alloys bow by about this much more than ordered crystals tell (Van Vechten & Bergstresser,
+    Phys. Rev. B 1, 3351, on electronegativities).
+    """
+    shared = graphs.atomic_numbers >= FIRST_MIXTURE
+    crystal = np.repeat(np.arange(len(graphs)), graphs.atom_counts)[shared]
+    parts = graphs.mixtures[graphs.atomic_numbers[shared] - FIRST_MIXTURE][:, 1 : len(RADII) + 1]
+    mean = parts @ RADII
+    mismatch = 4 * (parts @ RADII**2 - mean**2) / mean**2
+    copies = graphs.atom_copies[shared]
+    total = np.bincount(crystal, weights=copies, minlength=len(graphs))
+    return np.bincount(crystal, weights=copies * mismatch, minlength=len(graphs)) / np.maximum(total, 1e-9)
 
 
 def _features(numbers: np.ndarray, atoms: np.ndarray) -> np.ndarray:

@@ -34,7 +34,6 @@ class Model:
         formulas: the formulas it has seen in training or validation, where they are known, shape (rows,).
         lowest: what no target can be below, eV; members that predict less are taken to mean this. None: no limit.
         calibrations: from the members' spread to sigma, for each fidelity ("" where there is only one).
-        teachers: the formulas of measured gaps that its pseudo-labels were fitted to, where they are known, shape (n,).
         measured: the model of measured gaps on top, which the fidelity `experiment` is; None where there is none.
     """
 
@@ -46,7 +45,6 @@ class Model:
     formulas: np.ndarray | None = None
     lowest: float | None = None
     calibrations: dict[str, Calibration] = field(default_factory=dict)
-    teachers: np.ndarray | None = None
     measured: MeasuredLevel | None = None
 
     @property
@@ -66,13 +64,6 @@ class Model:
     def published(self) -> bool:
         """Whether the weights are those that the authors of MEGNet publish."""
         return bool(self.card.get("published"))
-
-    def seen(self, including_teachers: bool = False) -> set[str] | None:
-        """The formulas it has seen, and if wanted those that its pseudo-labels stem from; None where none are known."""
-        if self.formulas is None:
-            return None
-        taught = self.teachers if including_teachers and self.teachers is not None else ()
-        return {str(formula) for formulas in (self.formulas, taught) for formula in formulas}
 
     def predict(self, graphs: Graphs, fidelity: str | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Predict the target of each crystal, eV for a band gap.

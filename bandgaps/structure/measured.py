@@ -25,6 +25,7 @@ from bandgaps.structure.graphs import Graphs
 GAP = Kernel(matern=2.0, length=10.0, linear=0.05)  # eV²; by cross-validation, as what follows
 METAL = Kernel(matern=1.0, length=10.0, linear=0.05)  # of a number that is 1 for metals and -1 for others
 LOUD, QUIET = 2.0, 0.5  # weights of calculated gaps, and of statistics that jump where an element enters
+DISORDER = 80.0  # weight of the size mismatch on shared sites, by alloys whose elements were left out
 METAL_NOISE = 0.1
 STEEPNESS = 5.0  # of the probability of a metal, over that number
 LEVELS = (np.arange(101) + 0.5) / 101  # of the quantiles that stand for a prediction
@@ -42,14 +43,16 @@ def inputs(graphs: Graphs, calculated: np.ndarray, virtual: Graphs | None = None
         virtual: crystals whose compositions stand for theirs: for orderings of an alloy, the virtual crystals of the
             same x, so that an ordering is seen as the alloy and not as a compound.
     """
-    return np.column_stack([compositions.features(virtual or graphs), calculated, np.log(density(graphs))])
+    virtual = virtual or graphs
+    mismatch = compositions.size_mismatch(virtual)
+    return np.column_stack([compositions.features(virtual), calculated, np.log(density(graphs)), mismatch])
 
 
 def _weights(columns: int) -> np.ndarray:
     """How much each input counts, shape (columns,)."""
     jumping = [name.startswith("MagpieData") and name.split()[1] not in _SMOOTH for name in compositions.LABELS]
     of_composition = np.where(jumping, QUIET, 1.0)
-    return np.concatenate([of_composition, np.full(columns - len(of_composition) - 1, LOUD), [1.0]])
+    return np.concatenate([of_composition, np.full(columns - len(of_composition) - 2, LOUD), [1.0, DISORDER]])
 
 
 def density(graphs: Graphs) -> np.ndarray:
@@ -154,8 +157,9 @@ class MeasuredLevel:
 
     @cached_property
     def _scale(self) -> tuple[np.ndarray, np.ndarray]:
-        std = self.inputs.std(axis=0)
-        return self.inputs.mean(axis=0), np.where(std > 1e-9, std, 1.0)
+        mean, std = self.inputs.mean(axis=0), self.inputs.std(axis=0)
+        mean[-1], std[-1] = 0.0, 1.0  # few crystals have shared sites, if any
+        return mean, np.where(std > 1e-9, std, 1.0)
 
     def _standardised(self, inputs: np.ndarray) -> np.ndarray:
         mean, std = self._scale

@@ -25,16 +25,15 @@ KNOWN = ("inputs", "gaps", "uncertainty")  # arrays of numbers of a model of mea
 def save(model: Model, folder: Path | str) -> None:
     """Write a model as a folder, atomically: `model.json` and the weights of each member as `member-K.npz`.
 
-    The formulas it has seen, and those of its teachers, go to `training.npz`, what the model of measured gaps knows to
-    `measured.npz`. Weights that half precision can hold take half the room.
+    The formulas it has seen go to `training.npz`, what the model of measured gaps knows to `measured.npz`. Weights that
+    half precision can hold take half the room.
     """
     groups = {
         f"member-{number}": {name: _compact(array) for name, array in weights.items()}
         for number, weights in enumerate(model.members)
     }
-    taught = {"formula": model.formulas, "teachers": model.teachers}
     if model.formulas is not None:
-        groups["training"] = {name: array.astype(bytes) for name, array in taught.items() if array is not None}
+        groups["training"] = {"formula": model.formulas.astype(bytes)}
     if model.measured is not None:
         groups["measured"] = {name: getattr(model.measured, name) for name in KNOWN}
         groups["measured"] |= {"composition": model.measured.composition.astype(bytes)}
@@ -135,8 +134,7 @@ def _load_own(folder: Path) -> Model:
     members = [_checked(weights, settings, folder / f"{name}.npz") for name, weights in groups.items()]
     own = {"kind", "hyperparameters", "mean", "std", "lowest", "calibrations", "intervals", "mixed", "sha256"}
     card = {key: value for key, value in content.items() if key not in own}
-    formulas, teachers = taught.get("formula"), taught.get("teachers")
-    return Model(settings, members, mean, std, card, formulas, lowest, calibrations, teachers, on_top)
+    return Model(settings, members, mean, std, card, taught.get("formula"), lowest, calibrations, on_top)
 
 
 def _measured(content: dict[str, Any], arrays: dict[str, np.ndarray] | None, path: Path) -> MeasuredLevel | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from pymatgen.core import Composition, Lattice, Structure
+from pymatgen.core import Composition, Element, Lattice, Structure
 
 from bandgaps import electrons, magpie
 from bandgaps.structure import compositions, neighbors
@@ -59,3 +59,12 @@ def test_of_very_many_mixtures_the_composition_stands() -> None:
     (found,) = compositions.features(neighbors.build([zincblende(nine, other)], 5.0))
     formula = "".join(f"{name}{nine[name] + other[name]}" for name in names)
     np.testing.assert_allclose(found[: len(magpie.LABELS)], magpie.features([formula])[0], rtol=1e-6)
+
+
+def test_size_mismatch_is_that_of_elements_that_share_a_site() -> None:
+    mixed = [zincblende({"Ga": 1 - x, "In": x}, "As") for x in (0.25, 0.5, 0.75)]
+    found = compositions.size_mismatch(merged(neighbors.build([zincblende({"Ga": 1}, "As"), *mixed], 5.0)))
+    ga, in_ = (compositions.RADII[Element(name).Z - 1] for name in ("Ga", "In"))
+    assert found[0] == 0
+    np.testing.assert_allclose(found[2], ((in_ - ga) / ((in_ + ga) / 2)) ** 2, rtol=1e-6)
+    assert (found[[1, 3]] < found[2]).all()

@@ -20,7 +20,8 @@ COLUMNS = len(compositions.LABELS)
 def level() -> MeasuredLevel:
     """Two hundred materials: a third are metals, and gaps are twice the calculated ones, with some noise."""
     generator = np.random.default_rng(0)
-    inputs = generator.normal(size=(200, COLUMNS + 2))
+    inputs = generator.normal(size=(200, COLUMNS + 3))
+    inputs[:, -1] = 0  # ordered crystals
     calculated = np.maximum(generator.normal(1.0, 1.5, 200), 0)
     inputs[:, measured_scores.PBE] = calculated
     gaps = np.where(calculated > 0, 2 * calculated + 0.2 * np.abs(generator.normal(size=200)), 0.0)
@@ -112,9 +113,10 @@ def test_inputs_of_a_supercell_are_those_of_the_cell() -> None:
     cell = diamond()
     built = merged(neighbors.build([cell, cell * (2, 1, 1), alloy(Si=0.5, Ge=0.5)], 5.0))
     found = measured.inputs(built, np.array([[0.6, 1.1]] * 3))
-    assert found.shape == (3, COLUMNS + 3)
+    assert found.shape == (3, COLUMNS + 4)
     np.testing.assert_allclose(found[0], found[1], atol=1e-6)
-    assert found[0, COLUMNS:-1].tolist() == [0.6, 1.1]
+    assert found[0, COLUMNS:-2].tolist() == [0.6, 1.1]
+    assert found[:2, -1].tolist() == [0, 0] and found[2, -1] > 0
 
 
 def test_a_crystal_alone_is_predicted_as_among_others(level: MeasuredLevel) -> None:
