@@ -103,6 +103,7 @@ def train(
         "trained_on": {"table": path.name, "sha256": sha256(path), **learnt},
         "account": {key: value for key, value in account.read_meta(path).items() if key != "input"},
         "training": asdict(settings),
+        "members": len(model.members),
         "validation_mae": evaluation.errors(validated, which),
         **model_folders.provenance(("keras", "numpy")),
     }
