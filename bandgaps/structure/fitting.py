@@ -135,7 +135,7 @@ def measured_level(model: Model, table: pd.DataFrame, path: Path) -> MeasuredLev
         table: rows with a split.
         path: where it lies.
     """
-    if not (table["split"] == "measured").any():
+    if not (table["split"] == columns.MEASURED).any():
         return None
     rows, graphs, _ = scoring.usable(model, table[table[EXPERIMENT].notna()], path)
     return measured.fit(

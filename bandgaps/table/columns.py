@@ -14,11 +14,11 @@ from bandgaps.errors import InputError, quoted, shortened
 from bandgaps.formulas import composition_key
 
 Understood = TypeVar("Understood")
-PARTS = ("train", "validation", "calibration", "test", "measured")
+PARTS = ("train", "validation", "calibration", "test")
+MEASURED = "measured"  # the part whose gaps were measured, from which no network learns
 ENERGIES = ("energy_above_hull", "formation_energy_per_atom", "energy_per_atom")
 LARGEST_GAP = 100.0  # eV
 LARGEST_TARGET = 1e12  # of any property, in its unit
-ALLOY_ID = "alloy-"  # begins the ids of measured alloys, whose crystals have a measured gap and nothing else
 
 
 class MissingNumbersError(InputError):
@@ -104,11 +104,6 @@ def target_values(table: pd.DataFrame, target: str, path: Path | str) -> np.ndar
         f"{path}: {missing.sum()} of {len(table)} rows have no number in column {target}, "
         f"first row {first} ({shortened(table['formula'].iloc[first])}: {quoted(table[target].tolist()[first])})"
     )
-    if "material_id" in table and table["material_id"][missing].astype(str).str.startswith(ALLOY_ID).all():
-        raise InputError(
-            f"{found}; these are measured alloys, of which nothing was calculated: "
-            "make the table without them, or train on several fidelities"
-        )
     raise MissingNumbersError(f"{found}; drop such rows from the table")
 
 
@@ -123,7 +118,8 @@ def counts(table: pd.DataFrame, target: str) -> dict[str, int]:
     metal = is_metal(table, target)
     further = [column for column in map(str, table) if column.startswith("band_gap_") and column != target]
     return {
-        **{part: int(rows) for part in PARTS if (rows := (table["split"] == part).sum()) or part != "measured"},
+        **{part: int((table["split"] == part).sum()) for part in PARTS},
+        **({MEASURED: int(apart)} if (apart := (table["split"] == MEASURED).sum()) else {}),
         "metals": int(metal.sum()),
         "non-metals": int((~metal).sum()),
         **{f"with {column}": int(table[column].notna().sum()) for column in further},

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bandgaps.formulas import composition_keys
-from bandgaps.table.columns import is_metal, keys, represents_composition
+from bandgaps.table.columns import MEASURED, is_metal, keys, represents_composition
 
 TEST_FRACTION = 0.2
 VALIDATION_FRACTION = 0.1  # of what is not test
@@ -69,7 +69,7 @@ def split_compositions(
     pinned = chosen.isin(composition_keys(train_on)).to_numpy()
     parts = split(metal[represents], seed, pinned)
     if apart is not None:
-        parts[chosen.isin(compositions[apart]).to_numpy() & ~pinned] = "measured"
+        parts[chosen.isin(compositions[apart]).to_numpy() & ~pinned] = MEASURED
     return compositions.map(dict(zip(chosen, parts, strict=True))).to_numpy()
 
 

@@ -13,14 +13,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
-from helpers import ROOT, SAMPLE, first_rows, needs_shared, run_here
+from helpers import ROOT, first_rows, needs_shared, run_here
 from materials_project_server import KEY, Server, many_crystals, serving
 from pymatgen.core import SETTINGS, Lattice, Structure
 
 import query
-from bandgaps.errors import InputError, exit_code
+from bandgaps.errors import exit_code
 from bandgaps.files import sha256
 from bandgaps.table import account, columns, storage
 
@@ -213,7 +214,9 @@ def test_table_of_calculated_and_measured_gaps(tmp_path: Path) -> None:
     assert found["formula"].value_counts().to_dict() == expected
     assert not found.drop_duplicates(["formula", "split"])["formula"].duplicated().any()
     by_formula = found.drop_duplicates("formula")["split"].value_counts()
-    assert by_formula.to_dict() == {"train": 28, "validation": 3, "calibration": 3, "test": 8}
+    assert by_formula.to_dict() == {"train": 28, "validation": 2, "calibration": 3, "test": 8, "measured": 1}
+    apart = found[found["split"] == "measured"]  # silicon was measured too, but is always for training
+    assert set(apart["formula"]) == {"Li3O43"} and apart["band_gap_experiment_std"].dropna().tolist() == [0.6]
     assert set(found["split"][found["formula"].isin(["Si", "Ge"])]) == {"train"}
     known = found[found["band_gap_experiment"].notna()]
     assert known[["formula", "energy_above_hull", "band_gap_experiment"]].to_numpy().tolist() == [
@@ -257,41 +260,6 @@ def test_rows_without_target_are_dropped_where_asked_for(
     assert storage.read("out.json")["formula"].tolist() == ["Si", "C"]
 
 
-def test_measured_alloys_join_the_table_but_not_the_one_asked_about(tmp_path: Path) -> None:
-    (tmp_path / "measured.csv").write_text("formula,target\nGa0.4In0.6As,0.7\nAl0.5Ga0.5As,2.1\nGaAs,1.5\n")
-    (tmp_path / "known.csv").write_text("formula,band_gap\nGaAs,1.519\n")
-    flags = ["--source", "sample", "--polymorphs", "all", "--train-on", "GaAs", "InAs", "AlAs", "--leave-out", "Al-Ga"]
-    flags += ["--measured", "measured.csv", "known.csv", "--output", "out.json"]
-    without = run_here(query.main, *flags, cwd=tmp_path)
-    assert without.returncode == 0, without.stderr
-    plain = storage.read(tmp_path / "out.json")
-    done = run_here(query.main, *flags, "--alloys", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    table, meta = storage.read(tmp_path / "out.json"), account.read_meta(tmp_path / "out.json")
-    assert len(table) == len(plain) + 1 == meta["steps"][-1]["rows"]
-    alloy, gallium = table.iloc[-1], table[table["band_gap_experiment"].notna()].iloc[0]
-    assert (alloy["formula"], alloy["band_gap_experiment"], alloy["split"]) == ("In0.6Ga0.4As1", 0.7, "train")
-    assert not alloy["structure"].is_ordered and pd.isna(alloy["band_gap"])
-    assert (gallium["formula"], gallium["band_gap_experiment"]) == ("GaAs", 1.519)
-    with pytest.raises(
-        InputError, match=r"measured alloys.*make the table without them, or train on several"
-    ) as caught:
-        columns.target_values(table, "band_gap", "out.json")
-    assert "drop" not in str(caught.value)  # which happens before alloys join
-
-
-def test_gaps_are_estimated_where_asked_for(tmp_path: Path) -> None:
-    sample = storage.read(SAMPLE, structures=False).drop_duplicates("formula")
-    sample[["formula", "band_gap"]].iloc[::2].to_csv(tmp_path / "measured.csv", index=False)
-    flags = ["--source", "sample", "--measured", "measured.csv", "--pseudo-labels", "--output", "out.json"]
-    done = run_here(query.main, *flags, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    table = storage.read(tmp_path / "out.json", structures=False)
-    expected = (table["split"] == "train") & table["band_gap_experiment"].isna()
-    assert table["band_gap_experiment_estimate"].notna().equals(expected) and expected.any()
-    assert f"{expected.sum()} with band_gap_experiment_estimate" in done.stdout
-
-
 def test_full_disk_leaves_the_old_table(tmp_path: Path, environment: dict[str, str]) -> None:
     table_from(tmp_path)
     old = snapshot(tmp_path)
@@ -330,8 +298,6 @@ def test_full_disk_leaves_the_old_table(tmp_path: Path, environment: dict[str, s
         (["--source", "file", "--input", "gaps.csv", "--train-on", "Qq"], 2, "--train-on Qq: "),
         (["--source", "sample", "--measured", "none.csv"], 2, "none.csv: no such file"),
         (["--source", "sample", "--measured", "bad.csv"], 2, "bad.csv: row 0 (Si): -1"),
-        (["--source", "sample", "--alloys"], 2, "--alloys: goes with --measured FILE"),
-        (["--source", "sample", "--pseudo-labels"], 2, "--pseudo-labels: goes with --measured FILE"),
         (["--source", "file", "--input", "gaps.csv", "table.json", "--output", "table.json"], 2, "which would be lost"),
         (["--source", "file", "--input", "gaps.csv", "half.json.gz"], 2, "half.json.gz: damaged or half-written"),
         (["--source", "file", "--input", "gaps.csv", "empty.csv"], 2, "empty.csv: no column band_gap; it has"),
@@ -424,3 +390,17 @@ def test_silicon_and_germanium_are_never_set_aside(tmp_path: Path) -> None:
         query.main(["--source", "sample", "--output", str(output), "--seed", str(seed)])
         table = storage.read(output, structures=False).set_index("formula")
         assert table["split"].loc[["Si", "Ge"]].tolist() == ["train", "train"]
+
+
+def test_formation_energies_come_from_another_table_by_id(tmp_path: Path) -> None:
+    (tmp_path / "gaps.csv").write_text("material_id,formula,band_gap\na,Si,1.1\nb,Ge,0.7\nc,GaAs,1.4\n")
+    energies = pd.DataFrame(
+        {"material_id": ["c", "a"], "formula": ["GaAs", "Si"], "formation_energy_per_atom": [-1, 0]}
+    )
+    storage.write(energies, tmp_path / "energies.json")
+    flags = ["--source", "file", "--input", "gaps.csv", "--formation-energies", "energies.json", "--output", "out.json"]
+    assert run_here(query.main, *flags, cwd=tmp_path).returncode == 0
+    found = storage.read(tmp_path / "out.json").set_index("material_id")["formation_energy_per_atom"]
+    assert found["a"] == 0 and found["c"] == -1 and np.isnan(found["b"])
+    storage.write(energies[["formula"]], tmp_path / "energies.json")
+    assert_failed(run_here(query.main, *flags, cwd=tmp_path), 2, "energies.json: no column material_id")
