@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bandgaps.alloy.representations import REPRESENTATIONS
-from bandgaps.arguments import seed, whole_number
+from bandgaps.arguments import check_outputs, seed, whole_number
 from bandgaps.errors import InputError, exit_code
 from bandgaps.levels import LEVELS
 
@@ -37,6 +37,7 @@ Result = TypeVar("Result")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw the figures, print the tables, and write the curve."""
     options = parser().parse_args(arguments)
+    check_outputs(options, folders=["figures", "metrics"])
     from bandgaps.alloy import ends, enumlib, exploration, measured_curves, orderings, random_alloy
     from bandgaps.files import write_json
     from bandgaps.formulas import parse_system

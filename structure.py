@@ -36,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Predict, score, search or train, as asked."""
     options = parser().parse_args(arguments)
 
+    types.check_outputs(options, files=["csv"], folders=["figures", "metrics"], models=["output"])
     from bandgaps.files import replacing
     from bandgaps.structure import (
         checkpoints,
@@ -69,6 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except columns.MissingNumbersError as error:
         raise InputError(f"{error} with query.py --drop-missing") from None
     test = table[table["split"] == "test"]
+    if not options.evaluate and not len(test):
+        raise InputError(f"{path}: no row has the split test, so nothing could be scored; write it with query.py")
     if options.evaluate or options.weights:
         rows, stem = (table, f"structure-{account.stem(path)}") if options.evaluate else (test, "structure")
         scoring.score(model, name, rows, path, target, options.fidelity, *outputs(options, stem))

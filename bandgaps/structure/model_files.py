@@ -12,7 +12,7 @@ from bandgaps import model_folders
 from bandgaps.errors import InputError
 from bandgaps.files import restore, write_json
 from bandgaps.intervals import Intervals
-from bandgaps.structure import published
+from bandgaps.structure import cards, published
 from bandgaps.structure.calibration import Calibration
 from bandgaps.structure.ensemble import Model
 from bandgaps.structure.measured import AlloyUncertainty, MeasuredLevel
@@ -118,10 +118,10 @@ def from_published(paths: list[Path]) -> Model:
 
 
 def _load_own(folder: Path) -> Model:
-    content, groups = model_folders.load(folder, KIND)
+    content, groups = model_folders.load(folder, KIND, cards.Card, cards.wanted)
     path = folder / model_folders.CARD
     try:
-        settings = _settings(content["hyperparameters"])
+        settings = cards.hyperparameters(content)
         mean, std = float(content["mean"]), float(content["std"])
         lowest = None if content.get("lowest") is None else float(content["lowest"])
         calibrations = {name: Calibration(**each) for name, each in content.get("calibrations", {}).items()}
@@ -153,19 +153,6 @@ def _measured(content: dict[str, Any], arrays: dict[str, np.ndarray] | None, pat
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: damaged or of another version ({error}); train the model again") from None
     return MeasuredLevel(inputs, gaps, uncertainty, composition, intervals, mixed)
-
-
-def _settings(values: dict[str, Any]) -> Hyperparameters:
-    """Hyperparameters from JSON, which has lists for tuples."""
-    plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    settings = Hyperparameters(**plain)
-    counts = (settings.gaussians, settings.blocks, settings.set2set_steps, settings.elements, settings.embedding)
-    whole = (*counts, *settings.units, settings.properties)
-    if not all(isinstance(n, int) and 0 < n <= 10_000 for n in whole) or len(settings.units) != 3:
-        raise ValueError("a size that is not a positive whole number")
-    if not all(0 < value < 100 for value in (settings.cutoff, settings.last_center, settings.width)):
-        raise ValueError("a length that is not positive")
-    return settings
 
 
 def _checked(weights: Weights, settings: Hyperparameters, path: Path) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bandgaps.errors import InputError
+from bandgaps.errors import LINE, InputError, shortened
 from bandgaps.files import sha256
 from bandgaps.formulas import composition_keys
 from bandgaps.intervals import SHARES
@@ -104,7 +104,7 @@ def to_csv(model: Model, name: str, items: Sequence[Path], path: Path, fidelity:
 def _tell(errors: Sequence[str]) -> None:
     """Print what cannot be predicted, a line each."""
     for error in errors:
-        print(f"error: {' '.join(error.split())}", file=sys.stderr)
+        print(f"error: {shortened(' '.join(error.split()), LINE)}", file=sys.stderr)
 
 
 def predict(

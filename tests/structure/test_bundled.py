@@ -1,25 +1,23 @@
-"""The weights that come with the project: what the card says of them, and that the committed figures are theirs."""
+"""The model that comes with the project: what the card says of it, and that the committed figures are its own."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import ROOT, SHARED, needs_shared
-from pymatgen.core import Composition, Lattice, Structure
+from helpers import ROOT, SAMPLE
 
-from bandgaps.alloy import bowing, measured_curves, random_alloy
+from bandgaps.alloy import measured_curves, mixing, random_alloy
 from bandgaps.alloy.pseudobinary import PseudobinaryAlloy
-from bandgaps.errors import InputError
+from bandgaps.formulas import composition_keys
 from bandgaps.structure import model_files, neighbors
 from bandgaps.structure.ensemble import Model
 from bandgaps.table import storage
 
 FOLDER = ROOT / "data" / "models" / "megnet-multifidelity"
-LEVELS = ("pbe", "gllbsc", "hse", "experiment")
+CALCULATED = ("pbe", "gllbsc", "hse", "snumat")
 SYSTEM = ("Si", "Ge")
 SIGE = PseudobinaryAlloy.of_elements(SYSTEM)
 
@@ -29,37 +27,40 @@ def model() -> Model:
     return model_files.load(FOLDER)
 
 
-def test_weights_are_small_and_several(model: Model) -> None:
-    sizes = [file.stat().st_size for file in FOLDER.glob("member-*.npz")]
-    assert len(sizes) == len(model.members) >= 5
-    assert max(sizes) < 1_000_000
+def test_it_is_small_and_knows_its_fidelities(model: Model) -> None:
     assert sum(file.stat().st_size for file in FOLDER.iterdir()) < 10_000_000
-    assert model.hyperparameters.fidelities == LEVELS
-    assert set(model.calibrations) == set(LEVELS)
+    assert model.fidelities == (*CALCULATED, "experiment")
+    assert set(model.calibrations) == set(CALCULATED)
+    assert model.hyperparameters.envelope and model.hyperparameters.electrons
+    assert model.card["members"] == len(model.members)
 
 
 def test_silicon_and_germanium_are_known_and_no_compound_of_both(model: Model) -> None:
-    assert model.formulas is not None
-    known = set(model.formulas.tolist())
-    assert set(SYSTEM) <= known
-    elements = [{element.symbol for element in Composition(formula)} for formula in known]
-    assert not any(set(SYSTEM) <= each for each in elements)
+    assert model.formulas is not None and model.measured is not None
+    keys = {*composition_keys(model.formulas.tolist()), *model.measured.composition.tolist()}
+    assert set(composition_keys(SYSTEM)) <= keys
+    assert not mixing.is_apart(np.array(sorted(keys))).any()
     assert model.card["account"]["filters"]["leave_out"] == ["Si-Ge"]
 
 
-def test_the_committed_curve_is_that_of_the_weights(model: Model) -> None:
+def test_the_network_has_seen_no_composition_that_was_measured(model: Model) -> None:
+    """But for silicon and germanium, which the question is about; so what is fitted on top can be judged by folds."""
+    assert model.formulas is not None and model.measured is not None
+    both = set(composition_keys(model.formulas.tolist())) & set(model.measured.composition.tolist())
+    ends = {key for key in both if key in model.measured.composition[-200:]}  # ends of alloys join on top
+    assert both - ends <= set(composition_keys(SYSTEM))
+
+
+def test_the_committed_curve_is_that_of_the_model(model: Model) -> None:
     curve = pd.read_csv(ROOT / "figures" / "SiGe-disordered-curve.csv")
     x = curve["x_Ge"].to_numpy()
     np.testing.assert_allclose(x, np.arange(101) / 100)
     rows = [0, 37, 51, 100]
-    crystals = [SIGE.shared_site(float(part)) for part in x[rows]]
-    gaps, std = model.predict(neighbors.build(crystals, model.hyperparameters.cutoff), "experiment")
-    correction, parabola = bowing.of(model, "experiment", "shared-site"), x[rows] * (1 - x[rows])
-    gaps = gaps - correction.bowing * parabola
-    std = np.sqrt(std**2 + (correction.sigma * parabola) ** 2)
-    np.testing.assert_allclose(curve["band_gap_shared_site"].iloc[rows], gaps, atol=2e-3)
-    np.testing.assert_allclose(curve["band_gap_shared_site_std"].iloc[rows], std, atol=5e-3)
-    np.testing.assert_allclose(curve["band_gap"].iloc[[0, 100]], gaps[[0, 3]], atol=2e-3)
+    shared = random_alloy.PredictedAlloy(SIGE, model, "experiment").shared_sites(x[rows])
+    for column in ("band_gap", "band_gap_std"):
+        said = curve[column.replace("band_gap", "band_gap_shared_site")].iloc[rows]
+        np.testing.assert_allclose(said, shared[column], atol=3e-3)
+    np.testing.assert_allclose(curve["band_gap"].iloc[[0, 100]], shared["band_gap"].iloc[[0, 3]], atol=3e-3)
     np.testing.assert_allclose(curve["band_gap_measured"], measured_curves.gap(SYSTEM, x), atol=1e-5)
 
 
@@ -68,56 +69,55 @@ def test_the_requirement_is_met(model: Model) -> None:
     alloy = random_alloy.PredictedAlloy(SIGE, model, "experiment")
     x = np.array([0, 0.25, 0.51, 0.75, 1])
     shared = alloy.shared_sites(x)
-    silicon, *_, germanium = gaps = shared["band_gap"].to_numpy()
-    assert germanium < gaps[2] < silicon
-    measured = measured_curves.gap(SYSTEM, x)
-    assert (np.abs(gaps - measured) < alloy.wide * shared["band_gap_std"]).all()
-    assert np.abs(gaps - measured).mean() < 0.10
+    gaps, std = shared["band_gap"].to_numpy(), shared["band_gap_std"].to_numpy()
+    assert (np.diff(gaps) < 0).all()
+    error = np.abs(gaps - measured_curves.gap(SYSTEM, x))
+    assert (error < alloy.wide * std).all() and error.mean() < 0.05
+    assert alloy.wide * std[2] < 0.5
     cells = alloy.quasirandom(["Si", "Si49Ge51", "Ge"], seed=0)
     first, between, last = cells["band_gap"]
     assert last < between < first
 
 
-@pytest.mark.parametrize("fidelity", LEVELS)
-def test_the_committed_numbers_are_those_of_the_weights(model: Model, fidelity: str) -> None:
-    other = fidelity != "experiment"
-    path = f"multifidelity/SiGe-structure-{fidelity}.json" if other else "SiGe-structure.json"
-    found = json.loads((ROOT / "data" / "metrics" / path).read_text())
-    alloy = random_alloy.PredictedAlloy(SIGE, model, fidelity)
-    assert (found["fidelity"], found["disorder"]) == (fidelity, "orderings" if other else "shared-site")
-    shared = alloy.shared_sites([0, 0.51, 1])["band_gap"]
-    said = found["curves"]["shared-site"]
-    assert [said["0"], said["0.51"], said["1"]] == pytest.approx(shared.tolist(), abs=2e-3)
-    means = alloy.means(alloy.orderings(SIGE.orderings(4), scale=True))
-    own = found["curves"]["orderings"]
-    assert [own["0"], own["1"]] == pytest.approx(means["band_gap"].iloc[[0, -1]].tolist(), abs=2e-3)
-    chosen = found["curves"][found["disorder"]]
-    assert chosen["1"] < chosen["0.51"] < chosen["0"]
+def test_a_curve_has_no_steps(model: Model) -> None:
+    for system in (SYSTEM, ("Ge", "Sn")):
+        alloy = random_alloy.PredictedAlloy(PseudobinaryAlloy.of_elements(system), model, "experiment")
+        gaps = alloy.shared_sites(np.linspace(0, 1, 101))["band_gap"].to_numpy()
+        steps = np.diff(gaps)
+        assert np.abs(np.diff(steps)).max() < 0.01  # a slope is no step, a change of slope that large would be
+
+
+@pytest.mark.parametrize("fidelity", ["pbe", "experiment"])
+def test_gaps_are_smooth_in_volume(model: Model, fidelity: str) -> None:
+    """From -3 to 3 % in length, in steps of 0.1 %: atoms cross the cutoff, and the gap does not jump."""
+    crystals = storage.read(SAMPLE)["structure"].iloc[::40][:20]
+    lengths = 1 + np.arange(-30, 31) / 1000
+    strained = [crystal.copy().scale_lattice(crystal.volume * a**3) for crystal in crystals for a in lengths]
+    gaps = model.predict(neighbors.build(strained, model.hyperparameters.cutoff), fidelity)[0].reshape(-1, 61)
+    assert len(gaps) == 20
+    assert np.abs(np.diff(gaps, axis=1)).max() < 0.03  # 10 eV in the logarithm of volume, as real gaps may have
+    assert np.abs(np.diff(gaps, n=2, axis=1)).max() < 0.01
 
 
 def test_fidelities_are_in_their_order(model: Model) -> None:
-    salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.69), ["Na", "Cl"], [[0, 0, 0], [0.5] * 3])
+    salt = storage.read(SAMPLE).set_index("formula").loc[["NaCl"], "structure"].iloc[0]
     built = neighbors.build([salt], model.hyperparameters.cutoff)
-    pbe, gllbsc, hse, measured = (float(model.predict(built, level)[0][0]) for level in LEVELS)
+    pbe, gllbsc, hse, _ = (float(model.predict(built, level)[0][0]) for level in CALCULATED)
+    measured = float(model.predict(built, "experiment")[0][0])
     assert pbe < hse < gllbsc
-    assert pbe < measured
+    assert pbe < measured == pytest.approx(8.5, abs=1.0)
 
 
-@needs_shared
-def test_unseen_formulas_are_predicted_as_well_as_the_card_says(model: Model) -> None:
-    table = storage.read_records(SHARED / "mp-2019.json.gz")
-    assert model.formulas is not None
-    unseen = table[~table["formula"].isin(model.formulas) & (table["band_gap"] > 0)]
-    unseen = unseen[[len(record["sites"]) <= 12 for record in unseen["structure"]]].iloc[::5]
-    both = [set(SYSTEM) <= {element.symbol for element in Composition(formula)} for formula in unseen["formula"]]
-    unseen = unseen[~np.array(both)]
-    found = []
-    for record, gap in zip(unseen["structure"], unseen["band_gap"], strict=True):
-        with contextlib.suppress(InputError):  # an isolated atom
-            neighbors.build([record], model.hyperparameters.cutoff)
-            found.append((record, gap))
-    records, gaps = zip(*found[:150], strict=True)
-    predicted, _ = model.predict(neighbors.build(records, model.hyperparameters.cutoff), "pbe")
-    error = np.abs(predicted - np.array(gaps))
-    said = json.loads((ROOT / "data/metrics/multifidelity/structure.json").read_text())["fidelities"]["pbe"]
-    assert error.mean() == pytest.approx(said["non-metals"]["mae"], abs=4 * error.std() / np.sqrt(len(error)))
+def test_the_committed_table_of_alloys_is_the_models(model: Model) -> None:
+    """One system of it, predicted anew by the model without its elements."""
+    assert model.measured is not None
+    said = json.loads((ROOT / "data/metrics/alloys.json").read_text())["structure"]
+    (row,) = (each for each in said["systems"] if each["system"] == "GaAs-InAs")
+    alloy = measured_curves.known(("GaAs", "InAs"))
+    assert alloy is not None
+    known = mixing.mixtures(model, [alloy])
+    found = mixing.left_out(model.measured, known)
+    error = (found["band_gap"] - found["gap"]).abs()
+    assert row["deviation"] == pytest.approx(error.mean(), abs=5e-3)
+    assert said["held_out"]["systems"] >= 30
+    assert said["held_out"]["deviation"] < said["held_out"]["line"] + 0.05

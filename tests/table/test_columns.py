@@ -60,16 +60,9 @@ def test_a_formula_that_cannot_be_read_names_its_row(formula: object) -> None:
         columns.represents_composition(table)
 
 
-def test_rows_without_target_may_be_dropped_measured_alloys_may_not(table: pd.DataFrame) -> None:
+def test_rows_without_target_may_be_dropped(table: pd.DataFrame) -> None:
     with pytest.raises(columns.MissingNumbersError, match=r"first row 1 \(Si: nan\); drop such rows from the table"):
         columns.target_values(table, "band_gap_hse", "t")
-    alloy = {"material_id": "alloy-0", "formula": "In0.6Ga0.4As1", "band_gap_experiment": 0.7}
-    joined = pd.concat([table, pd.DataFrame([alloy])], ignore_index=True)
-    with pytest.raises(InputError, match=r"1 of 5 rows .*measured alloys.*without them, or train on several") as caught:
-        columns.target_values(joined, "band_gap", "t")
-    assert not isinstance(caught.value, columns.MissingNumbersError)
-    with pytest.raises(columns.MissingNumbersError, match="3 of 5 rows"):  # two of them are no alloys
-        columns.target_values(joined, "band_gap_hse", "t")
 
 
 def test_rows_are_counted_by_part_metal_and_fidelity(table: pd.DataFrame) -> None:

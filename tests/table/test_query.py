@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import ROOT, first_rows, needs_shared, run_here
+from helpers import ROOT, assert_failed, first_rows, needs_shared, run_here
 from materials_project_server import KEY, Server, many_crystals, serving
 from pymatgen.core import SETTINGS, Lattice, Structure
 
