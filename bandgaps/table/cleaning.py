@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
 ISOLATION_CUTOFF = 4.0  # Å
+MANY_SITES = 300  # of which all pairs would cost more than finding neighbours
 
 
 def clean(table: pd.DataFrame, target: str, all_polymorphs: bool = False) -> tuple[pd.DataFrame, list[Step]]:
@@ -54,8 +55,27 @@ def _mean_of_compositions(table: pd.DataFrame, target: str) -> pd.DataFrame:
 
 def has_isolated_atom(structure: Structure, cutoff: float = ISOLATION_CUTOFF) -> bool:
     """Whether some site has no neighbour (periodic images of itself included) within `cutoff` Å."""
+    if _has_near_images(structure, cutoff):
+        return False
     centers, _, _, _ = structure.get_neighbor_list(cutoff)
     return len(np.unique(centers)) < len(structure)
+
+
+def _has_near_images(structure: Structure, cutoff: float) -> bool:
+    """Whether each site is near an image of itself, or the nearest image of another by fractions of the lattice.
+
+    Where it is, no atom is isolated; where it is not, one may still have another neighbour.
+    """
+    matrix = structure.lattice.matrix
+    if (matrix**2).sum(axis=1).min() < cutoff**2:
+        return True
+    if len(structure) > MANY_SITES:
+        return False
+    fractions = structure.frac_coords
+    apart = fractions[:, None] - fractions
+    squares = (((apart - np.round(apart)) @ matrix) ** 2).sum(axis=-1)
+    squares[np.diag_indices_from(squares)] = np.inf
+    return bool((squares.min(axis=1) < cutoff**2).all())
 
 
 def prepare(
