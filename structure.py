@@ -129,7 +129,7 @@ def parser() -> argparse.ArgumentParser:
     add("--jobs", type=types.count, default=1, help="Number of processes that share the members (%(default)s).")
     add("--devices", type=types.count, help="Number of GPUs, or logical CPUs, that share each batch (all GPUs).")
     length = types.number(0, 100, "Å")
-    add("--cutoff", type=length, default=5.0, help="Atoms closer than this share a bond, Å (%(default)s).")
+    add("--cutoff", type=length, help="Atoms closer than this share a bond, Å (5; 4 for small tables).")
     add("--seed", type=types.seed, default=0, help="Seed of initial weights and of the order of rows (%(default)s).")
     add("--figures", type=Path, default=Path("figures"), help="The folder of the PDFs (%(default)s).")
     add("--metrics", type=Path, default=Path("data/metrics"), help="The folder of the metrics (%(default)s).")

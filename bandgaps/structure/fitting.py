@@ -36,7 +36,7 @@ def train(
     checkpoints: Path,
     *,
     fidelities: Sequence[str] = (),
-    cutoff: float = 5.0,
+    cutoff: float | None = None,
     members: int | None = None,
     epochs: int | None = None,
     batch_size: int = 64,
@@ -75,6 +75,7 @@ def train(
     """
     names = [LEVELS[fidelity] for fidelity in fidelities] or [target]
     parts = {part: table[table["split"] == part] for part in LEARNT}
+    cutoff = cutoff or usual_cutoff(table, path, names)
     built, rows = learnt_rows(table, path, names, fidelities, cutoff)
     learnt = training_set.summary(parts["train"], names, fidelities)
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "patience": patience}
@@ -125,6 +126,17 @@ def learnt_rows(
     parts = {part: table[table["split"] == part] for part in LEARNT}
     built = {part: tables.graphs(rows, path, cutoff) for part, rows in parts.items()}
     return built, {part: training_set.training_rows(parts[part], built[part], names, fidelities) for part in LEARNT}
+
+
+def usual_cutoff(table: pd.DataFrame, path: Path, names: Sequence[str]) -> float:
+    """The cutoff for a table where none is given, Å: of few gaps, farther neighbours teach little and cost as much.
+
+    Raises:
+        InputError: a column is missing.
+    """
+    columns.require_columns(table, names, path)
+    few = len(training_set.known_values(table[table["split"] == "train"], names)[0]) < SMALL
+    return 4.0 if few else 5.0
 
 
 def measured_level(model: Model, table: pd.DataFrame, path: Path) -> MeasuredLevel | None:

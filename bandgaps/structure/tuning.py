@@ -56,11 +56,12 @@ def search(
     """
     fidelities = choices["fidelities"]
     names = [LEVELS[fidelity] for fidelity in fidelities] or [target]
-    _, rows = fitting.learnt_rows(table, path, names, fidelities, choices["cutoff"])
+    cutoff = choices["cutoff"] or fitting.usual_cutoff(table, path, names)
+    _, rows = fitting.learnt_rows(table, path, names, fidelities, cutoff)
     usual, _ = fitting.settings_for(len(rows["train"].targets), names[0], choices)
     architecture = Hyperparameters(
-        cutoff=choices["cutoff"],
-        last_center=choices["cutoff"] + 1,
+        cutoff=cutoff,
+        last_center=cutoff + 1,
         fidelities=tuple(fidelities),
         envelope=True,
         electrons=True,

@@ -46,7 +46,7 @@ def test_fidelities_are_learnt_together(levels: Path) -> None:
     assert set(model.calibrations) == {"pbe", "hse"}
     rows = storage.read(levels / "table.json.gz")
     test = rows[rows["split"] == "test"]
-    built = neighbors.build(list(test["structure"]), 5.0)
+    built = neighbors.build(list(test["structure"]), 4.0)
     pbe, hse = (model.predict(built, level) for level in ("pbe", "hse"))
     assert hse[0].mean() / pbe[0].mean() == pytest.approx(2, abs=0.4)
 
@@ -81,7 +81,7 @@ def test_rows_that_are_for_nothing_else_calibrate_sigma(levels: Path) -> None:
     rows = storage.read(levels / "table.json.gz")
     rows = rows[rows["split"] == "calibration"]
     assert model.formulas is not None and not model.has_seen(rows["formula"]).any()
-    built = neighbors.build(list(rows["structure"]), 5.0)
+    built = neighbors.build(list(rows["structure"]), 4.0)
     for fidelity, column in (("pbe", "band_gap"), ("hse", "band_gap_hse")):
         known = rows[column].notna().to_numpy()
         gap, spread = model.mean_and_spread(built.select(known), fidelity)
@@ -119,7 +119,7 @@ def test_measured_gaps_are_learnt_on_top_of_calculated_ones(levels: Path) -> Non
     assert not model.has_seen(rows["formula"]).any()
     assert sorted(model.measured.composition) == sorted(composition_keys(rows["formula"]))
     known = rows["band_gap_experiment"].to_numpy()
-    found = model.distribution(neighbors.build(list(rows["structure"]), 5.0))
+    found = model.distribution(neighbors.build(list(rows["structure"]), 4.0))
     np.testing.assert_allclose(found.median[known > 0], known[known > 0], atol=0.4)
     assert (found.median == 0)[known == 0].mean() > 0.8
     scores = json.loads((levels / "data/metrics/structure.json").read_text())["measured"]

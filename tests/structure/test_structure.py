@@ -57,10 +57,10 @@ def test_a_trained_model_is_scored_on_the_test_rows(trained: Path) -> None:
     assert model.formulas is not None
     assert set(model.formulas) == set(rows["formula"][rows["split"].isin(["train", "validation"])])
     validation = rows[rows["split"] == "validation"]
-    gaps, _ = model.predict(neighbors.build(list(validation["structure"]), 5.0))
+    gaps, _ = model.predict(neighbors.build(list(validation["structure"]), 4.0))
     error = np.abs(gaps - validation["band_gap"].to_numpy()).mean()
     assert model.card["validation_mae"] == {"band_gap": pytest.approx(error, abs=1e-4)}
-    predicted, std = model.predict(neighbors.build(list(test["structure"]), 5.0))
+    predicted, std = model.predict(neighbors.build(list(test["structure"]), 4.0))
 
     error = predicted - test["band_gap"].to_numpy()
     gapped = test["band_gap"].to_numpy() > 0
@@ -110,7 +110,7 @@ def test_a_training_has_its_checkpoints_alone_and_goes_on_where_it_was_killed(tr
     whole = pd.read_csv(trained / "figures/structure-learning-curve.csv")
     resumed = pd.read_csv(tmp_path / "figures/structure-learning-curve.csv")
     pd.testing.assert_frame_equal(resumed, whole, atol=1e-3)
-    built = neighbors.build(list(storage.read(tmp_path / "table.json.gz")["structure"]), 5.0)
+    built = neighbors.build(list(storage.read(tmp_path / "table.json.gz")["structure"]), 4.0)
     for one, two in zip(
         *(model_files.load(folder / "data/models/megnet-band_gap").predict(built) for folder in (trained, tmp_path)),
         strict=True,
@@ -152,7 +152,7 @@ def test_predicting_files(trained: Path, tmp_path: Path, capsys: pytest.CaptureF
     run(tmp_path, "--weights", model, "--predict", "si.cif", "POSCAR")
     heading, *lines = capsys.readouterr().out.splitlines()
     assert heading.split()[:3] == ["crystal", "formula", "gap"]
-    mean, std = model_files.load(model).predict(neighbors.build([silicon, salt], 5.0))
+    mean, std = model_files.load(model).predict(neighbors.build([silicon, salt], 4.0))
     for line, name, formula, gap, sigma in zip(lines, ("si.cif", "POSCAR"), ("Si", "NaCl"), mean, std, strict=True):
         found = line.split()
         assert found[:2] == [name, formula]
@@ -207,7 +207,7 @@ def test_rows_that_cannot_be_predicted_are_left_out_of_the_score(
     for name in ("good", "other"):
         run(tmp_path, "--weights", model, "--evaluate", f"{name}.json.gz")
     good, other = (json.loads((tmp_path / f"data/metrics/structure-{n}.json").read_text()) for n in ("good", "other"))
-    alone_ones, unknown = "an atom that has no neighbour within 5 Å", "an element that the model does not know"
+    alone_ones, unknown = "an atom that has no neighbour within 4 Å", "an element that the model does not know"
     assert other["left_out"] == {alone_ones: 2, unknown: 1}
     assert "left_out" not in good
     assert other["all"] == pytest.approx(good["all"], rel=1e-4)
@@ -233,7 +233,7 @@ def test_rows_with_an_isolated_atom_are_named(table: Path, tmp_path: Path) -> No
     alone = Structure(Lattice.cubic(9), ["Xe"], [[0, 0, 0]])
     rows.loc[80] = {**rows.iloc[0], "formula": "Xe", "structure": alone}
     storage.write(rows.assign(split="train"), tmp_path / "table.json.gz")
-    with pytest.raises(InputError, match=r"table\.json\.gz: row 80 \(Xe\): atom 0 \(Xe\) has no neighbour within 5 Å"):
+    with pytest.raises(InputError, match=r"table\.json\.gz: row 80 \(Xe\): atom 0 \(Xe\) has no neighbour within 4 Å"):
         run(tmp_path, "--data", "table.json.gz")
 
 
