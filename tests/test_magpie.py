@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pymatgen.core import Composition
 
 from bandgaps import elements, magpie
-from bandgaps.errors import InputError
+from bandgaps.errors import InputError, quoted
 
 UNREADABLE = ["Xx2O3", "", "Si(", "Na1Cl-1", "nan", "Si2.3.4", "Si0", "NaCl*", None, 5, " ", "99", "Si" + "9" * 400]
 ODD = ["Si49Ge51", "Ca(OH)2", "CH3COOH", "Si0.49Ge0.51", "Lr", "Es", "No2O3", "D2O", "He", "Og", "Fe2(SO4)3", "Xe"]
@@ -76,4 +76,4 @@ def test_no_formula_gives_no_row() -> None:
 def test_unreadable_formulas_are_named_with_their_row(formula: object) -> None:
     with pytest.raises(InputError, match="row 1: ") as caught:
         magpie.features(["Si", formula])  # type: ignore[list-item]
-    assert repr(formula) in str(caught.value)
+    assert quoted(formula) in str(caught.value)

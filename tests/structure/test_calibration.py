@@ -120,7 +120,7 @@ def test_the_committed_intervals_hold_what_they_promise() -> None:
     """Within three standard errors, of the compositions that were scored and of those that calibrated."""
     scores = json.loads((ROOT / "data/metrics/multifidelity/structure.json").read_text())["fidelities"]
     calibrations = json.loads((ROOT / "data/models/megnet-multifidelity/model.json").read_text())["calibrations"]
-    assert set(scores) == set(calibrations) == {"pbe", "gllbsc", "hse", "experiment"}
+    assert set(scores) == set(calibrations) == {"pbe", "gllbsc", "hse", "snumat"}
     for fidelity, found in scores.items():
         held = found["predicted-non-metals"]
         assert held["compositions"] >= 100

@@ -229,11 +229,17 @@ def test_formulas_that_cannot_be_read_are_named(table: Path, tmp_path: Path) -> 
 
 
 def test_rows_with_an_isolated_atom_are_named(table: Path, tmp_path: Path) -> None:
-    rows = storage.read(table).drop(columns="split")
+    rows = storage.read(table)
     alone = Structure(Lattice.cubic(9), ["Xe"], [[0, 0, 0]])
-    rows.loc[80] = {**rows.iloc[0], "formula": "Xe", "structure": alone}
-    storage.write(rows.assign(split="train"), tmp_path / "table.json.gz")
+    rows.loc[80] = {**rows.iloc[0], "formula": "Xe", "structure": alone, "split": "train"}
+    storage.write(rows, tmp_path / "table.json.gz")
     with pytest.raises(InputError, match=r"table\.json\.gz: row 80 \(Xe\): atom 0 \(Xe\) has no neighbour within 4 Å"):
+        run(tmp_path, "--data", "table.json.gz")
+
+
+def test_a_table_without_test_rows_is_said_before_the_training(table: Path, tmp_path: Path) -> None:
+    storage.write(storage.read(table).assign(split="train"), tmp_path / "table.json.gz")
+    with pytest.raises(InputError, match=r"table\.json\.gz: no row has the split test"):
         run(tmp_path, "--data", "table.json.gz")
 
 

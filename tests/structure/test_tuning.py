@@ -11,10 +11,11 @@ import pytest
 from helpers import SAMPLE, assert_failed, call, run_here
 
 import structure
+from bandgaps.files import read_json
 from bandgaps.structure import training, tuning
 from bandgaps.table import cleaning, storage
 
-FLAGS = ["--data", "table.json.gz", "--epochs", "4", "--tune", "4", "--cutoff", "4"]
+FLAGS = ["--data", "table.json.gz", "--epochs", "4", "--tune", "2", "--cutoff", "4"]
 
 
 def test_rungs_double_and_end_in_full_training() -> None:
@@ -41,12 +42,13 @@ def test_the_better_half_goes_on_and_what_is_done_is_not_done_again(
     monkeypatch.setitem(tuning.TRIED, "units", ((8, 4, 2), (12, 6, 3)))
     call(structure.main, *FLAGS, cwd=tmp_path)
     found = pd.read_csv(tmp_path / "data/metrics/structure-tuning.csv")
-    assert found["epochs"].tolist() == [4, 4, 2, 2] or found["epochs"].tolist() == [4, 2, 2, 2]
+    assert found["epochs"].tolist() == [4, 2]
     assert (found["validation_mae"] > 0).all()
-    best = found[found["epochs"] == 4]["validation_mae"]
-    assert best.is_monotonic_increasing
-    trials = {path.name for path in (tmp_path / "data/models/megnet-band_gap.trials").glob("*.json")}
-    assert {f"trial-{number}-2.json" for number in range(4)} <= trials
+    folder = tmp_path / "data/models/megnet-band_gap.trials"
+    trials = {path.name for path in folder.glob("*.json")}
+    assert trials == {"trial-0-2.json", "trial-1-2.json", f"trial-{found['trial'][0]}-4.json"}
+    short = {number: read_json(folder / f"trial-{number}-2.json")["validation_mae"] for number in (0, 1)}
+    assert found["trial"][0] == min(short, key=lambda number: short[number])
 
     monkeypatch.setattr(training, "fit", lambda *_, **__: pytest.fail("a trial was trained again"))
     call(structure.main, *FLAGS, cwd=tmp_path)
