@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bandgaps.structure.backend import tf
-from bandgaps.structure.compositions import ELECTRONS, electron_counts
+from bandgaps.structure.compositions import ELECTRONS
 from bandgaps.structure.graphs import FIRST_MIXTURE, Graphs
 
 
@@ -27,13 +27,13 @@ class Batch(NamedTuple):
     electrons: Any  # what counting electrons says of each composition, (crystals, ELECTRONS)
 
 
-def of(graphs: Graphs, fidelity: np.ndarray | None = None, electrons: bool = False) -> Batch:
+def of(graphs: Graphs, fidelity: np.ndarray | None = None, electrons: np.ndarray | None = None) -> Batch:
     """One batch of all crystals.
 
     Args:
         graphs: the crystals.
         fidelity: index of each crystal's fidelity, shape (crystals,); by default all are of the first.
-        electrons: whether electrons are counted, for networks that ask for it.
+        electrons: `compositions.electron_counts` of the crystals, for networks that ask for it.
     """
     shift = np.repeat(graphs.atom_offsets[:-1], graphs.bond_counts).astype(np.int32)
     distances, length = np.unique(graphs.distances, return_inverse=True)
@@ -49,7 +49,7 @@ def of(graphs: Graphs, fidelity: np.ndarray | None = None, electrons: bool = Fal
         graphs.first + shift,
         graphs.second + shift,
         np.zeros(len(graphs), dtype=np.int32) if fidelity is None else np.asarray(fidelity, dtype=np.int32),
-        electron_counts(graphs) if electrons else np.zeros((len(graphs), ELECTRONS), dtype=np.float32),
+        np.zeros((len(graphs), ELECTRONS), dtype=np.float32) if electrons is None else electrons,
     )
 
 

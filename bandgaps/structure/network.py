@@ -16,7 +16,7 @@ import numpy as np
 from bandgaps.structure import batches
 from bandgaps.structure.backend import tf
 from bandgaps.structure.batches import Batch
-from bandgaps.structure.compositions import ELECTRONS
+from bandgaps.structure.compositions import ELECTRONS, electron_counts
 from bandgaps.structure.graphs import FIRST_MIXTURE, Graphs
 
 LOG_2 = np.float32(np.log(2))
@@ -250,7 +250,8 @@ def outputs(settings: Hyperparameters, weights: Weights, graphs: Graphs, fidelit
     tensors = {name: tf.constant(array, tf.float32) for name, array in weights.items()}
     values, start = [np.zeros(0)], 0
     for part in graphs.batches(BONDS_A_BATCH):
-        batch = batches.of(part, fidelity[start : start + len(part)], settings.electrons)
+        counted = electron_counts(part) if settings.electrons else None
+        batch = batches.of(part, fidelity[start : start + len(part)], counted)
         values.append(run(tensors, batch).numpy()[:, 0].astype(float))
         start += len(part)
     return np.concatenate(values)

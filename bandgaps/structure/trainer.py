@@ -14,6 +14,7 @@ from bandgaps.errors import InputError, RunError
 from bandgaps.files import replacing
 from bandgaps.structure import batches, network, parameters
 from bandgaps.structure.backend import keras, tf
+from bandgaps.structure.compositions import electron_counts
 from bandgaps.structure.graphs import merged
 from bandgaps.structure.network import Hyperparameters
 from bandgaps.structure.training_set import Rows
@@ -76,6 +77,7 @@ class Trainer:
     ) -> None:
         self.settings, self.training = settings, training
         self.train, self.validation = (replace(rows, graphs=merged(rows.graphs)) for rows in (train, validation))
+        self.electrons = electron_counts(self.train.graphs) if settings.electrons else None
         self.std = std
         self.standardised = _standardised(train, mean, std)
         self.wanted = (validation.targets - mean) / std
@@ -144,7 +146,9 @@ class Trainer:
         weight = 1 / total if len(rows) else 0.0
         rows = rows if len(rows) else np.zeros(1, dtype=int)
         graphs = self.train.graphs.select(rows)
-        batch = batches.of(graphs, self.train.fidelities[rows], self.settings.electrons)
+        batch = batches.of(
+            graphs, self.train.fidelities[rows], None if self.electrons is None else self.electrons[rows]
+        )
         return batch, self.standardised[rows], np.full(len(rows), weight, np.float32)
 
     def progress(self) -> str:
