@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from bandgaps import formulas
-from bandgaps.alloy import ends, measured_curves
+from bandgaps.alloy import ends, measured_curves, scores
 from bandgaps.alloy.measured_curves import MeasuredAlloy
 from bandgaps.alloy.pseudobinary import PseudobinaryAlloy
 from bandgaps.alloy.scores import SAME, anchored
@@ -70,10 +70,7 @@ class Case:
     @cached_property
     def alloy(self) -> PseudobinaryAlloy | None:
         """Its crystals, None where they are not bundled."""
-        try:
-            return ends.of_system(self.measured.names, self.measured.structure)
-        except InputError:
-            return None
+        return ends.of_measured(self.measured)
 
     @property
     def x(self) -> np.ndarray:
@@ -107,8 +104,7 @@ def row(case: Case, prediction: Prediction, held_out: bool) -> dict[str, Any]:
         float(((low <= measured) & (measured <= high)).mean()) for low, high in (prediction.inner, prediction.outer)
     ]
     if whole:
-        parabola = x * (1 - x)
-        bowing = float((((1 - x) * gap[0] + x * gap[-1] - gap) * parabola).sum() / (parabola**2).sum())
+        bowing = scores.bowing(x, gap)
     middle, (low, high) = gap[len(gap) // 2], sorted((gap[0], gap[-1]))
     return {
         "system": case.measured.label,

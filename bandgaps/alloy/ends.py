@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from bandgaps.alloy import lattice_constants, measured_curves
+from bandgaps.alloy.measured_curves import MeasuredAlloy
 from bandgaps.alloy.pseudobinary import PseudobinaryAlloy, described
 from bandgaps.elements import SYMBOLS
 from bandgaps.errors import InputError
@@ -61,6 +62,14 @@ def of_system(system: System, structure: str | None = None) -> PseudobinaryAlloy
     if one["prototype"] != other["prototype"]:
         raise _no_common_structure(system, first, second)
     return _between(one, other, system)
+
+
+def of_measured(alloy: MeasuredAlloy) -> PseudobinaryAlloy | None:
+    """The crystals of an alloy that was measured, None where they are not bundled."""
+    try:
+        return of_system(alloy.names, alloy.structure)
+    except InputError:
+        return None
 
 
 def of_files(sources: tuple[str, str]) -> PseudobinaryAlloy:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from bandgaps.alloy import scores
 from bandgaps.files import DATA
 from bandgaps.formulas import System, composition_key
 from bandgaps.table.columns import require_columns
@@ -100,9 +101,7 @@ class MeasuredAlloy:
         By least squares; None where it was not measured from one end to the other.
         """
         x = np.linspace(0, 1, 101)
-        gap, parabola = self.gap(x), x * (1 - x)
-        line = (1 - x) * gap[0] + x * gap[-1]
-        return float(((line - gap) * parabola).sum() / (parabola**2).sum()) if self.is_whole else None
+        return scores.bowing(x, self.gap(x)) if self.is_whole else None
 
     def reversed(self) -> MeasuredAlloy:
         """The same with x the fraction of the first end."""

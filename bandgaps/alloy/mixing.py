@@ -22,7 +22,7 @@ import pandas as pd
 
 from bandgaps.alloy import ends, measured_curves
 from bandgaps.alloy.measured_curves import MeasuredAlloy
-from bandgaps.alloy.pseudobinary import PseudobinaryAlloy
+from bandgaps.alloy.scores import bowing
 from bandgaps.errors import InputError, exit_code
 from bandgaps.formulas import composition_keys, elements
 from bandgaps.structure import calibration, measured, model_files, neighbors
@@ -102,7 +102,7 @@ def with_alloys(model: Model, alloys: Collection[MeasuredAlloy] | None = None) -
 
 def mixtures(model: Model, alloys: Collection[MeasuredAlloy]) -> Mixtures:
     """Virtual crystals of alloys, those whose crystals are bundled; gaps are NaN where they were not measured."""
-    chosen = [(each, crystals) for each in alloys if (crystals := bundled(each)) is not None]
+    chosen = [(each, crystals) for each in alloys if (crystals := ends.of_measured(each)) is not None]
     x = np.round(np.union1d(GRID, TAUGHT), 6)
     structures = [crystals.shared_site(float(part)) for _, crystals in chosen for part in x]
     built = merged(neighbors.build(structures, model.hyperparameters.cutoff))
@@ -113,14 +113,6 @@ def mixtures(model: Model, alloys: Collection[MeasuredAlloy]) -> Mixtures:
         measured.inputs(built, model.calculated(built)),
         composition_keys([each.composition.formula.replace(" ", "") for each in structures]),
     )
-
-
-def bundled(alloy: MeasuredAlloy) -> PseudobinaryAlloy | None:
-    """The crystals of an alloy, None where they are not bundled."""
-    try:
-        return ends.of_system(alloy.names, alloy.structure)
-    except InputError:
-        return None
 
 
 def joined(level: MeasuredLevel, known: Mixtures) -> MeasuredLevel:
@@ -176,10 +168,8 @@ def uncertainty(found: pd.DataFrame) -> AlloyUncertainty:
 
 def bowing_error(rows: pd.DataFrame) -> float:
     """By how much the bowing parameter of a system is predicted too large, by least squares, eV."""
-    x, error = rows["x"].to_numpy(), (rows["gap"] - rows["band_gap"]).to_numpy()
-    parabola = x * (1 - x)
-    beyond = error - (1 - x) * error[0] - x * error[-1]
-    return float((beyond * parabola).sum() / (parabola**2).sum())
+    x, gap, band_gap = rows[["x", "gap", "band_gap"]].to_numpy().T
+    return bowing(x, band_gap) - bowing(x, gap)
 
 
 def end_stds(rows: pd.DataFrame) -> tuple[float, float]:

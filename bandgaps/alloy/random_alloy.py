@@ -68,7 +68,9 @@ class PredictedAlloy:
         if level is None or self.fidelity != "experiment":
             return self.model.predict(built, self.fidelity)
         x = np.array([self.alloy.fraction(crystal) for crystal in crystals])
-        found = self.model.distribution(built, self._built([self.alloy.shared_site(float(part)) for part in x]))
+        different, index = np.unique(x, return_inverse=True)  # hundreds of orderings have but a few compositions
+        virtual = self._built([self.alloy.shared_site(float(part)) for part in different]).select(index)
+        found = self.model.distribution(built, virtual)
         return found.interquartile_mean, level.mixed.sigma(x, *self._end_stds)
 
     def _built(self, crystals: Sequence[Structure]) -> Graphs:

@@ -19,6 +19,18 @@ def anchored(x: np.ndarray, gap: np.ndarray, ends: tuple[float, float]) -> np.nd
     return gap + (1 - x) * (ends[0] - gap[0]) + x * (ends[1] - gap[-1])
 
 
+def bowing(x: np.ndarray, gap: np.ndarray) -> float:
+    """The b for which the straight line between the ends less b x (1 - x) comes nearest to the gap, eV.
+
+    Args:
+        x: from 0 to 1, shape (n,).
+        gap: eV, shape (n,).
+    """
+    parabola = x * (1 - x)
+    line = (1 - x) * gap[0] + x * gap[-1]
+    return float(((line - gap) * parabola).sum() / (parabola**2).sum())
+
+
 def anchored_curve(curve: pd.DataFrame) -> pd.DataFrame:
     """The curve of `PredictedAlloy.curve` in both representations, its ends the measured ones.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -94,10 +94,6 @@ class Graphs:
             self.bond_copies[bonds],
             self.mixtures,
         )
-
-    def scaled(self, factors: np.ndarray) -> Graphs:
-        """The same bonds, the lengths in each crystal multiplied by its factor, shape (crystals,)."""
-        return replace(self, distances=self.distances * np.repeat(factors, self.bond_counts).astype(np.float32))
 
     def batches(self, bonds: int) -> Iterator[Graphs]:
         """All crystals in order, in batches of at most `bonds` bonds (or of one crystal that has more)."""

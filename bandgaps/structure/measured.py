@@ -8,7 +8,6 @@ which calculates the gaps has not learnt from, so that it trusts them as far as 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -173,15 +172,12 @@ def fit(inputs: np.ndarray, gaps: np.ndarray, uncertainty: np.ndarray, compositi
     return replace(model, intervals=intervals.fit(found, gaps, gaps == 0))
 
 
-def cross_validated(
-    model: MeasuredLevel, groups: np.ndarray | None = None, report: Callable[[str], None] | None = None
-) -> Distribution:
+def cross_validated(model: MeasuredLevel, groups: np.ndarray | None = None) -> Distribution:
     """What the model says of each crystal that it knows, where it has not seen any of its group.
 
     Args:
         model: with what it knows.
         groups: by default the compositions, in eight folds; else left out one by one, shape (known,).
-        report: takes a line of progress.
     """
     fold = _folds(model.composition) if groups is None else np.unique(groups, return_inverse=True)[1]
     values, std = np.empty((len(fold), len(LEVELS))), np.empty(len(fold))
@@ -189,8 +185,6 @@ def cross_validated(
         own = fold == number
         found = model.without(own).predict(model.inputs[own])
         values[own], std[own] = found.values, found.std
-        if report:
-            report(f"fold {number + 1} of {fold.max() + 1}")
     return Distribution(values, std)
 
 
