@@ -135,13 +135,13 @@ IDENTIFIED ?= ../shared/data/borlido.csv
 MEASURED ?= ../shared/data/expt-gap.csv
 KNOWN = data/semiconductors.csv
 SEVERAL = data/full/multifidelity.json.gz
-MEMBERS ?= 5
+MEMBERS ?= 3
 
 multifidelity: | .venv/installed
 	$(RUN) query.py --source file --input $(CRYSTALS) --polymorphs all --formation-energies $(ENERGIES) \
 		--measured $(IDENTIFIED) $(KNOWN) --leave-out Si-Ge --output $(SEVERAL) --metrics data/metrics/multifidelity
 	$(RUN) structure.py --data $(SEVERAL) --fidelities pbe gllbsc hse snumat --members $(MEMBERS) --epochs 24 \
-		--patience 99 --learning-rate 0.003 --snapshot-epochs 6 --output $(BUNDLED) --figures figures/multifidelity \
+		--patience 99 --learning-rate 0.003 --later-epochs 12 --output $(BUNDLED) --figures figures/multifidelity \
 		--metrics data/metrics/multifidelity
 	$(RUN) -m bandgaps.alloy.mixing $(BUNDLED)
 	$(RUN) -m benchmarks.functionals $(IDENTIFIED)

@@ -126,8 +126,8 @@ def parser() -> argparse.ArgumentParser:
     add("--learning-rate", type=rate, help="Highest learning rate of Adam (0.001; 0.004 for small tables).")
     add("--patience", type=types.count, help="Stop after so many epochs without progress (a third of --epochs).")
     add("--members", type=types.count, help="Number of networks in the ensemble (1; 3 for small tables).")
-    snapshots = "Train members after the first for so many epochs from the weights of the one before."
-    add("--snapshot-epochs", type=types.count, metavar="N", help=snapshots)
+    later = "Largest number of passes for members after the first (as many as --epochs)."
+    add("--later-epochs", type=types.count, help=later)
     add("--jobs", type=types.count, default=1, help="Number of processes that share the members (%(default)s).")
     add("--devices", type=types.count, help="Number of GPUs, or logical CPUs, that share each batch (all GPUs).")
     length = types.number(0, 100, "Å")
@@ -152,7 +152,7 @@ def checked(model: Model, options: argparse.Namespace) -> str:
 
 def choices(options: argparse.Namespace) -> dict[str, Any]:
     """How to train, as `fitting.train` takes it."""
-    settings = ("cutoff", "members", "epochs", "batch_size", "learning_rate", "patience", "snapshot_epochs", "seed")
+    settings = ("cutoff", "members", "epochs", "batch_size", "learning_rate", "patience", "later_epochs", "seed")
     names = (*settings, "devices", "jobs", "restart")
     return {"fidelities": options.fidelities or (), **{name: getattr(options, name) for name in names}}
 
