@@ -28,6 +28,7 @@ DISORDER = 80.0  # weight of the size mismatch on shared sites, by alloys whose 
 METAL_NOISE = 0.1
 STEEPNESS = 5.0  # of the probability of a metal, over that number
 LEVELS = (np.arange(101) + 0.5) / 101  # of the quantiles that stand for a prediction
+OUTLYING = 20.0  # standard deviations; what is farther from the mean counts as so far, or a line would run away with it
 AT_ONCE = 5_000  # crystals; bounds the memory that covariances take
 FOLDS = 8
 _SMOOTH = ("mean", "avg_dev")  # statistics that do not jump
@@ -162,7 +163,7 @@ class MeasuredLevel:
 
     def _standardised(self, inputs: np.ndarray) -> np.ndarray:
         mean, std = self._scale
-        return (inputs - mean) / std * _weights(inputs.shape[1])
+        return np.clip((inputs - mean) / std, -OUTLYING, OUTLYING) * _weights(inputs.shape[1])
 
 
 def fit(inputs: np.ndarray, gaps: np.ndarray, uncertainty: np.ndarray, composition: np.ndarray) -> MeasuredLevel:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -51,6 +53,16 @@ def test_a_metal_is_a_class_and_not_a_value(level: MeasuredLevel) -> None:
 def test_far_from_all_it_knows_it_is_less_sure(level: MeasuredLevel) -> None:
     inside, outside = level.predict(level.inputs[:5]).std, level.predict(level.inputs[:5] + 20).std
     assert (outside > 2 * inside).all()
+
+
+def test_an_input_that_hardly_varied_in_training_cannot_run_away_with_the_answer(level: MeasuredLevel) -> None:
+    """As the magnetic moment of Fe-Co does, where every other material has an element without one."""
+    constant = level.inputs.copy()
+    constant[:, 0] = 1e-6 * np.arange(len(constant))
+    one, other = constant[:1], constant[:1].copy()
+    other[:, 0] = 1.0
+    gaps = [replace(level, inputs=constant).parts(row)[0] for row in (one, other)]
+    assert np.abs(gaps[0] - gaps[1]) < 10
 
 
 def test_leaving_out_is_not_having_seen(level: MeasuredLevel) -> None:
