@@ -1,11 +1,11 @@
-"""python explore_composition.py [--system GaAs-AlAs].
+"""Predict the gap of an alloy over its whole range from the composition alone.
 
-Draw the gap over the whole range of an alloy as models of compositions predict it, with its uncertainty and the
-measured curve: at the level of the calculated gaps (PBE) and, beside it, at that of measurement. Both models come with
-the project; --models and --measured-models name others.
+    python explore_composition.py                       the Si-Ge alloy, by the bundled models
+    python explore_composition.py --system GaAs-AlAs    an alloy of two compounds
 
-Writes figures/SiGe-composition-combined.pdf and figures/SiGe-composition-non-metals.pdf, each with a PNG and a CSV;
-and data/metrics/SiGe-composition.json.
+Each figure has two predictions, the PBE gap and the measured gap, with their uncertainty, and the measured curve where
+there is one. Writes figures/SiGe-composition-combined.pdf and figures/SiGe-composition-non-metals.pdf, each with a PNG
+and a CSV, and data/metrics/SiGe-composition.json.
 """
 
 from __future__ import annotations
@@ -61,8 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             gaps = experiment[name].table
             table = table.assign(band_gap_experiment=gaps["band_gap"], band_gap_experiment_std=gaps["band_gap_std"])
         path = options.figures / f"{''.join(system)}-composition-{name}.pdf"
-        label = f"Gap of {options.system} from its composition alone ({name})"
-        figures.composition_sweep(path, table, found.known, system, measured_curves.drawn(system), label)
+        part = "left out" if name == "non-metals" else "included"
+        title = f"What is the gap of {options.system}, from its composition alone?\n{name}: metals {part}"
+        figures.composition_sweep(path, table, found.known, system, measured_curves.drawn(system), title)
         print(f"wrote {path}, .png and .csv")
     path = options.metrics / f"{''.join(system)}-composition.json"
     write_json(results | sweep.references(measured), path)
@@ -73,15 +74,15 @@ def parser() -> argparse.ArgumentParser:
     """What can be asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    system = "The alloy's two elements, or two compounds that differ in one element (default: %(default)s)."
+    system = "The ends of the alloy: two elements, or two compounds that differ in one element (default: %(default)s)."
     add("--system", default="Si-Ge", metavar="A-B", help=system)
-    models = "A folder of models that composition.py trained on calculated gaps (default: the one of the project)."
+    models = "The folder of your own models of calculated gaps, trained by composition.py (default: the bundled model)."
     add("--models", type=Path, metavar="FOLDER", help=models)
-    measured = "A folder of models that composition.py trained on measured gaps (default: the one of the project)."
+    measured = "The folder of your own models of measured gaps, trained by composition.py (default: the bundled model)."
     add("--measured-models", type=Path, metavar="FOLDER", help=measured)
-    figures = "The folder that the figures are written to (default: %(default)s)."
+    figures = "The folder to write figures to (default: %(default)s)."
     add("--figures", type=Path, default=Path("figures"), metavar="FOLDER", help=figures)
-    metrics = "The folder that the numbers are written to (default: %(default)s)."
+    metrics = "The folder to write the numbers to (default: %(default)s)."
     add("--metrics", type=Path, default=Path("data/metrics"), metavar="FOLDER", help=metrics)
     return parser
 

@@ -11,3 +11,5 @@ CALCULATED = {  # calculated fidelities and their columns of the shared table, e
     "snumat": "band_gap_hse_snumat",
 }
 LEVELS = {**CALCULATED, "experiment": EXPERIMENT}
+NAMES = {"pbe": "PBE", "gllbsc": "GLLB-SC", "hse": "HSE", "snumat": "HSE (SNUMAT)", "experiment": "measured"}
+"""What figures call the gaps of a fidelity."""

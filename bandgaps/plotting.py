@@ -1,7 +1,9 @@
 """The figures: one style, one function a figure.
 
 Every function writes three files that share a stem: the PDF, a PNG of it for pages, and a CSV with the numbers drawn.
-Colours are those of Okabe and Ito, which people who do not tell red from green can tell apart.
+Figures have the width of a journal's column. Colours say where a gap comes from, the same in every figure; they are
+those of Okabe and Ito, which people who do not tell red from green can tell apart. In print without colour, the kind of
+line and marker tells them apart.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -24,39 +27,52 @@ from bandgaps.files import replacing
 from bandgaps.formulas import System
 from bandgaps.metrics import scores
 
-BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#7F7F7F"
+MEASURED, CALCULATED, PREDICTED = "#000000", "#D55E00", "#0072B2"
+SECOND = "#009E73"  # another prediction beside the first
+REFERENCE = "#7F7F7F"  # where points would lie if all were well
 STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.labelsize": 11,
-    "axes.titlesize": 11,
-    "font.size": 10,
+    "axes.labelsize": 8,
+    "axes.titlesize": 8,
+    "font.size": 7.5,
     "legend.frameon": False,
-    "legend.fontsize": 9,
-    "lines.linewidth": 1.6,
+    "legend.fontsize": 7,
+    "legend.title_fontsize": 6.5,
+    "lines.linewidth": 1.3,
     "pdf.fonttype": 42,  # text stays text
 }
-WIDE = (6.4, 4.2)  # inches
-TALL = (6.4, 5.0)
-SQUARE = (5.0, 5.0)
+COLUMN = 3.35  # inches, 8.5 cm
+WIDE, TALL, SQUARE = (COLUMN, 2.7), (COLUMN, 3.5), (COLUMN, 3.7)
+RESOLUTION = 300  # dots an inch, of the PNG and of clouds of points
+MANY = 500  # points, above which error bars hide them
+LONG = 27  # characters; longer labels leave no room for a second column of the legend
 
 
 def parity(path: Path | str, actual: np.ndarray, predicted: np.ndarray, std: np.ndarray | None, label: str) -> None:
-    """Predicted against actual band gap of the test rows, with error bars where a standard deviation is known (eV)."""
+    """Predicted against actual band gap of the test rows (eV); with ± σ where it is known and rows are few."""
     table = pd.DataFrame({"band_gap": actual, "band_gap_predicted": predicted})
     if std is not None and np.isfinite(std).any():
         table["band_gap_std"] = std
+    few = len(table) <= MANY
     with figure(path, SQUARE, table) as axes:
         limit = 1.05 * max(np.max(actual, initial=0.1), np.max(predicted, initial=0.1))
-        axes.plot([0, limit], [0, limit], color=GREY, linewidth=1, label="predicted = actual")
-        if "band_gap_std" in table:
-            axes.errorbar(actual, predicted, std, fmt="none", ecolor=BLUE, elinewidth=0.5, alpha=0.25, label="± σ")
-        size = 14 if len(table) < 500 else 4
-        axes.scatter(actual, predicted, s=size, color=BLUE, alpha=0.6, linewidths=0, label=f"{len(table)} test rows")
-        axes.set(xlim=(-0.02 * limit, limit), ylim=(-0.02 * limit, limit), aspect="equal")
+        diagonal(axes, limit, "predicted = actual")
+        points = f"{len(table):,} test rows"
+        if "band_gap_std" in table and few:
+            points += " ± σ"
+            axes.errorbar(actual, predicted, std, fmt="none", ecolor=PREDICTED, elinewidth=0.5, alpha=0.4)
+        size = 9 if few else 2
+        axes.scatter(actual, predicted, s=size, color=PREDICTED, alpha=0.6, lw=0, label=points, rasterized=not few)
         axes.set(xlabel="band gap in the table (eV)", ylabel="predicted band gap (eV)")
-        axes.set_title(f"{label}: MAE {scores(actual, predicted)['mae']:.2f} eV")
-        axes.legend(loc="upper left")
+        error = scores(actual, predicted)["mae"]
+        axes.set_title(f"How near are predicted gaps to the table's?\n{label}: MAE {error:.2f} eV")
+
+
+def diagonal(axes: Axes, limit: float, label: str) -> None:
+    """Square axes from 0 to `limit` (eV) with the line on which two gaps are equal."""
+    axes.plot([0, limit], [0, limit], color=REFERENCE, linewidth=0.8, label=label)
+    axes.set(xlim=(-0.02 * limit, limit), ylim=(-0.02 * limit, limit), aspect="equal")
 
 
 @dataclass(frozen=True)
@@ -80,35 +96,52 @@ def measured_curve(axes: Axes, measured: Measured | None) -> None:
     """Draw a measured curve, where there is one."""
     if measured:
         label = f"measured ({measured.citation})"
-        axes.plot(measured.x, measured.gap, color=RED, linestyle="--", label=label)
+        axes.plot(measured.x, measured.gap, color=MEASURED, linestyle="--", label=label, zorder=6)
     for x, gap, valleys in measured.crossings if measured else ():
-        axes.plot(x, gap, color=RED, marker="|", markersize=9)
-        place: dict[str, Any] = {"xytext": (0, 6), "textcoords": "offset points", "ha": "center"}
-        axes.annotate(valleys.replace("-", "–"), (x, gap), color=RED, fontsize=8, **place)
+        axes.plot(x, gap, color=MEASURED, marker="|", markersize=6, zorder=6)
+        place: dict[str, Any] = {"xytext": (0, 4), "textcoords": "offset points", "ha": "center"}
+        axes.annotate(valleys.replace("-", "–"), (x, gap), color=MEASURED, fontsize=6.5, zorder=7, **place)
 
 
-def alloy_axes(axes: Axes, system: System, label: str, below: bool = False) -> None:
-    """Labels, limits and the legend, which is above the curves or `below` the axes; x is the fraction of B in A-B."""
+def alloy_axes(axes: Axes, system: System, title: str) -> None:
+    """Labels, limits and title; x is the fraction of B in A-B."""
     subscripts = (re.sub(r"(\d+)", r"$_{\1}$", name) for name in system)
     a, b = (name if name in SYMBOLS else f"({name})" for name in subscripts)
     axes.set(xlabel=f"x in {a}$_{{1-x}}${b}$_x$", ylabel="band gap (eV)", xlim=(0, 1))
-    bottom, top = axes.get_ylim()
-    axes.set_ylim(min(0.0, bottom), top if below else 1.35 * top)
-    axes.set_title(label)
-    place: dict[str, Any] = {"bbox_to_anchor": (0.5, -0.13)} if below else {}
-    axes.legend(loc="upper center", ncols=2, **place)
+    axes.set_ylim(min(0.0, axes.get_ylim()[0]), None)
+    axes.set_title(title)
 
 
 @contextmanager
-def figure(path: Path | str, size: tuple[float, float], table: pd.DataFrame) -> Iterator[Axes]:
-    """Axes to draw on; afterwards the PDF at `path`, its PNG, and `table` as CSV are written."""
+def figure(path: Path | str, size: tuple[float, float], table: pd.DataFrame, note: str | None = None) -> Iterator[Axes]:
+    """Axes to draw on; afterwards the legend is put below them, and the PDF, its PNG and the CSV are written.
+
+    Args:
+        path: the PDF.
+        size: inches.
+        table: goes to the CSV.
+        note: a line above the legend.
+    """
     path = Path(path).with_suffix(".pdf")
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=size, layout="constrained")
-        yield figure.add_subplot()
+        axes = figure.add_subplot()
+        yield axes
+        _legend(figure, axes, note)
         with replacing(path) as temporary:
-            figure.savefig(temporary, metadata={"CreationDate": None})  # equal figures, equal bytes
+            figure.savefig(temporary, dpi=RESOLUTION, metadata={"CreationDate": None})  # equal figures, equal bytes
         with replacing(path.with_suffix(".png")) as temporary:
-            figure.savefig(temporary, dpi=150)
+            figure.savefig(temporary, dpi=RESOLUTION)
     with replacing(path.with_suffix(".csv")) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")
+
+
+def _legend(figure: Figure, axes: Axes, note: str | None) -> None:
+    """Below the axes, where it hides nothing; what shares a label, as a line and its band do, shares an entry."""
+    entries: dict[str, list[Artist]] = {}
+    for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+        entries.setdefault(label, []).append(handle)
+    if entries:
+        columns = 1 if max(map(len, entries)) > LONG else 2
+        handles: list[Any] = [tuple(own) for own in entries.values()]
+        figure.legend(handles, list(entries), loc="outside lower center", ncols=columns, title=note)

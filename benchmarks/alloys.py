@@ -27,7 +27,7 @@ from bandgaps.alloy.pseudobinary import PseudobinaryAlloy
 from bandgaps.alloy.scores import SAME, anchored
 from bandgaps.errors import InputError, exit_code
 from bandgaps.files import write_json
-from bandgaps.plotting import BLUE, GREY, ORANGE, SQUARE, figure
+from bandgaps.plotting import PREDICTED, SECOND, SQUARE, diagonal, figure
 
 STEPS = 20
 APART = "Si-Ge"  # judged on its own, for it is what the project is asked about
@@ -205,17 +205,17 @@ def parity(path: Path, drawn: pd.DataFrame, label: str) -> None:
         label: what predicted them.
     """
     with figure(path, SQUARE, drawn) as axes:
-        limit = 1.05 * drawn[["band_gap", "band_gap_measured"]].to_numpy().max()
-        axes.plot([0, limit], [0, limit], color=GREY, linewidth=1, label="predicted = measured")
-        for held_out, color, marker, name in ((False, ORANGE, "s", "seen in training"), (True, BLUE, "o", "held out")):
+        diagonal(axes, 1.05 * drawn[["band_gap", "band_gap_measured"]].to_numpy().max(), "predicted = measured")
+        for held_out, color, marker, name in (
+            (False, SECOND, "s", "seen in training"),
+            (True, PREDICTED, "o", "held out"),
+        ):
             own = drawn[drawn["held_out"] == held_out]
             if len(own):
                 what = f"{own['system'].nunique()} systems {name}"
-                axes.scatter(own["band_gap_measured"], own["band_gap"], s=14, color=color, marker=marker, label=what)
-        axes.set(xlim=(0, limit), ylim=(0, limit), aspect="equal")
+                axes.scatter(own["band_gap_measured"], own["band_gap"], s=9, color=color, marker=marker, label=what)
         axes.set(xlabel="measured band gap (eV)", ylabel="predicted band gap (eV)")
-        axes.set_title(f"{label}: alloys at x = 0.25, 0.5 and 0.75")
-        axes.legend(loc="upper left")
+        axes.set_title(f"How near are gaps of alloys at x = ¼, ½ and ¾?\n{label}")
 
 
 def of_compositions() -> tuple[Fitted, set[frozenset[str]], set[frozenset[str]]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from bandgaps import levels
 from bandgaps.alloy import figures, measured_curves, scores
 from bandgaps.alloy.orderings import Ordering
 from bandgaps.alloy.random_alloy import PredictedAlloy
@@ -67,31 +68,32 @@ def draw(found: Exploration, place: Place, anchor: bool) -> None:
     """
     alloy, system = found.alloy, found.alloy.alloy.names
     measured = measured_curves.drawn(system)
-    title = f"MEGNet{f', {alloy.fidelity}' if alloy.fidelity else ''}: {alloy.alloy.label}"
-    volume = f"{title} at {system[0]}'s volume"
+    model = f"MEGNet, {levels.NAMES[alloy.fidelity]} gaps" if alloy.fidelity else "MEGNet"
+    asks = f"What is the gap of {alloy.alloy.label}"
     means = alloy.means(found.unscaled)
     _write(means, place("structures-means.csv"))
-    figures.orderings(place("structures.pdf"), found.unscaled, means, system, measured, volume)
+    title = f"{asks} at {system[0]}'s volume?\n{model}"
+    figures.orderings(place("structures.pdf"), found.unscaled, means, system, measured, title)
 
-    means = alloy.means(found.scaled)
-    _write(means, place("structures-scaled-means.csv"))
+    _write(alloy.means(found.scaled), place("structures-scaled-means.csv"))
     figures.disorder(
         place("structures-scaled.pdf"),
         found.scaled,
-        means,
         found.curve,
+        found.representation,
         found.cells,
         system,
         measured,
         alloy.wide,
-        f"{title} at the alloy's volume",
+        f"{asks} at the alloy's volume?\n{model}",
         alloy.first_principles(),
     )
     _write(found.cells, place("structures-scaled-quasirandom.csv"))
     _write(found.curve, place("curve.csv"))
     if anchor:
         shifted = scores.anchored_curve(found.curve)
-        figures.anchored(place("curve-anchored.pdf"), shifted, system, measured, f"{title} curve, anchored")
+        title = f"What is the shape of the curve of {alloy.alloy.label}?\n{model}, ends set to the measured ones"
+        figures.anchored(place("curve-anchored.pdf"), shifted, system, measured, title)
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:

@@ -9,7 +9,20 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from bandgaps import formulas
-from bandgaps.plotting import BLUE, GREEN, GREY, RED, TALL, WIDE, Measured, alloy_axes, figure, measured_curve
+from bandgaps.plotting import (
+    CALCULATED,
+    MEASURED,
+    PREDICTED,
+    SECOND,
+    TALL,
+    Measured,
+    alloy_axes,
+    figure,
+    measured_curve,
+)
+
+CURVES = {"shared-site": "shared sites", "orderings": "mean over orderings"}
+"""What figures call the two representations that give a curve."""
 
 
 def orderings(
@@ -18,7 +31,7 @@ def orderings(
     means: pd.DataFrame,
     system: formulas.System,
     measured: Measured | None,
-    label: str,
+    title: str,
 ) -> None:
     """Gap of every ordered superstructure of an alloy, and their mean at each composition.
 
@@ -28,88 +41,77 @@ def orderings(
         means: columns `x_B`, `band_gap` and `band_gap_spread` (eV), one row a composition.
         system: formulas of the ends (A, B); x is the fraction of B.
         measured: the measured curve, None where there is none.
-        label: what the model is.
+        title: what the figure asks, and of which model.
     """
     column = formulas.fraction_column(system)
     x = means[column]
-    with figure(path, WIDE, points) as axes:
-        _scatter_orderings(axes, points, column, f"{len(points)} orderings")
+    with figure(path, TALL, points) as axes:
+        _scatter_orderings(axes, points, column)
         low, high = means["band_gap"] - means["band_gap_spread"], means["band_gap"] + means["band_gap_spread"]
-        axes.fill_between(x, low, high, color=BLUE, alpha=0.2, linewidth=0, label="± spread over orderings")
-        axes.plot(x, means["band_gap"], color=BLUE, marker="o", markersize=3, label="mean over orderings")
+        label = "their mean ± spread"
+        axes.fill_between(x, low, high, color=PREDICTED, alpha=0.2, linewidth=0, label=label)
+        axes.plot(x, means["band_gap"], color=PREDICTED, marker="o", markersize=2.5, label=label)
         measured_curve(axes, measured)
-        alloy_axes(axes, system, label)
+        alloy_axes(axes, system, title)
 
 
 def disorder(
     path: Path | str,
     points: pd.DataFrame,
-    means: pd.DataFrame,
     curve: pd.DataFrame,
+    representation: str,
     cells: pd.DataFrame,
     system: formulas.System,
     measured: Measured | None,
     wide: float,
-    label: str,
+    title: str,
     computed: pd.DataFrame | None = None,
 ) -> None:
-    """Gap of an alloy in every representation of its disorder, so that one sees whether they agree.
+    """Gap of an alloy: the model's curve with its intervals, and beside it the other representations of disorder.
 
     Args:
         path: the PDF; the orderings go to its CSV.
         points: of the orderings, columns `x_B` and `band_gap` (eV).
-        means: of the orderings, columns `x_B`, `band_gap` and `band_gap_std` (eV), one row a composition.
-        curve: with both elements on every site, columns `x_B`, `band_gap_shared_site` and its `_std` (eV).
+        curve: the model's, columns `x_B`, `band_gap` and `band_gap_std` (eV).
+        representation: of disorder, one of `CURVES`, that the curve is computed in.
         cells: of the quasirandom structures, columns `x_B` and `band_gap` (eV).
         system: formulas of the ends (A, B); x is the fraction of B.
         measured: the measured curve, None where there is none.
         wide: how many sigma to each side make an interval of 95 %.
-        label: what the model is.
+        title: what the figure asks, and of which model.
         computed: gaps of orderings from first principles, columns `x_B`, `band_gap` (eV) and `level`, their name.
     """
     x = formulas.fraction_column(system)
     with figure(path, TALL, points) as axes:
-        _scatter_orderings(axes, points, x, f"{len(points)} orderings, as predicted")
-        gap, std = means["band_gap"], means["band_gap_std"]
-        _band(axes, means[x], gap, std, wide, BLUE, "mean over orderings", marker="o", markersize=3)
+        _band(axes, curve[x], curve["band_gap"], curve["band_gap_std"], wide, CURVES[representation])
+        _scatter_orderings(axes, points, x)
         mixed = cells[(cells[x] > 0) & (cells[x] < 1)]
-        style: dict[str, Any] = {
-            "marker": "D",
-            "markersize": 6,
-            "markerfacecolor": "white",
-            "markeredgecolor": BLUE,
-            "linestyle": "",
-        }
-        axes.plot(mixed[x], mixed["band_gap"], zorder=4, label="quasirandom structures", **style)
-        gap, std = curve["band_gap_shared_site"], curve["band_gap_shared_site_std"]
-        _band(axes, curve[x], gap, std, wide, GREEN, "site shared by both elements")
+        style: dict[str, Any] = {"markersize": 4, "markerfacecolor": "white", "linestyle": "", "color": PREDICTED}
+        axes.plot(mixed[x], mixed["band_gap"], "D", zorder=4, label="predicted (quasirandom structures)", **style)
         for level, rows in () if computed is None else computed.groupby("level"):
-            axes.scatter(
-                rows[x], rows["band_gap"], s=20, marker="x", color="black", linewidth=0.9, zorder=5, label=level
-            )
+            style = {"s": 9, "marker": "x", "color": CALCULATED, "linewidth": 0.7, "zorder": 5}
+            axes.scatter(rows[x], rows["band_gap"], label=level, **style)
         measured_curve(axes, measured)
-        alloy_axes(axes, system, label, below=True)
+        alloy_axes(axes, system, title)
 
 
-def _scatter_orderings(axes: Axes, points: pd.DataFrame, x: str, label: str) -> None:
-    axes.scatter(points[x], points["band_gap"], s=7, color=GREY, alpha=0.45, linewidths=0, label=label)
+def _scatter_orderings(axes: Axes, points: pd.DataFrame, x: str) -> None:
+    label = f"predicted ({len(points)} orderings)"
+    axes.scatter(points[x], points["band_gap"], s=4, color=SECOND, linewidths=0, zorder=3, label=label)
 
 
-def _band(
-    axes: Axes, x: pd.Series, gap: pd.Series, std: pd.Series, wide: float, color: str, label: str, **style: Any
-) -> None:
+def _band(axes: Axes, x: pd.Series, gap: pd.Series, std: pd.Series, wide: float, label: str) -> None:
     """A curve, and as far as its uncertainty is known, the intervals that hold 68 and 95 %."""
-    axes.plot(x, gap, color=color, label=label, **style)
-    if std.notna().all():
-        for reach, shade in ((wide * std, 0.08), (std, 0.16)):
-            own = "its 68 and 95 % intervals" if reach is std else None
-            axes.fill_between(x, (gap - reach).clip(lower=0), gap + reach, color=color, alpha=shade, lw=0, label=own)
-        for edge in ((gap - wide * std).clip(lower=0), gap + wide * std):
-            axes.plot(x, edge, color=color, linewidth=0.7, linestyle=":")
+    known = bool(std.notna().all())
+    label = f"predicted ({label}), 68 and 95 % intervals" if known else f"predicted ({label})"
+    for reach, shade in ((wide * std, 0.12), (std, 0.2)) if known else ():
+        low = (gap - reach).clip(lower=0)
+        axes.fill_between(x, low, gap + reach, color=PREDICTED, alpha=shade, lw=0, label=label)
+    axes.plot(x, gap, color=PREDICTED, label=label)
 
 
 def anchored(
-    path: Path | str, curve: pd.DataFrame, system: formulas.System, measured: Measured | None, label: str
+    path: Path | str, curve: pd.DataFrame, system: formulas.System, measured: Measured | None, title: str
 ) -> None:
     """Curves of an alloy that were shifted so that their ends are the measured ones.
 
@@ -118,13 +120,14 @@ def anchored(
         curve: from `scores.anchored_curve`.
         system: formulas of the ends (A, B); x is the fraction of B.
         measured: the measured curve, None where there is none.
-        label: what the model is.
+        title: what the figure asks, and of which model.
     """
     x = curve[formulas.fraction_column(system)]
-    with figure(path, WIDE, curve) as axes:
-        axes.plot(x, curve["band_gap_orderings_anchored"], color=BLUE, label="mean over orderings, anchored")
-        axes.plot(x, curve["band_gap_shared_site_anchored"], color=GREEN, label="shared site, anchored")
+    with figure(path, TALL, curve) as axes:
+        axes.plot(x, curve["band_gap_orderings_anchored"], "-.", color=SECOND, label="mean over orderings, anchored")
+        axes.plot(x, curve["band_gap_shared_site_anchored"], color=PREDICTED, label="shared sites, anchored")
         measured_curve(axes, measured)
         ends = curve["band_gap_measured"].iloc[[0, -1]]
-        axes.scatter([0, 1], ends, color=RED, zorder=3, clip_on=False, label="anchors: the measured ends")
-        alloy_axes(axes, system, label)
+        label = "anchors: the measured ends"
+        axes.scatter([0, 1], ends, s=12, color=MEASURED, zorder=7, clip_on=False, label=label)
+        alloy_axes(axes, system, title)

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from pymatgen.core import Structure
 
+from bandgaps import levels
 from bandgaps.alloy import first_principles, measured_curves, orderings
 from bandgaps.alloy.pseudobinary import PseudobinaryAlloy
 from bandgaps.alloy.representations import REPRESENTATIONS
@@ -30,10 +31,10 @@ from bandgaps.structure.ensemble import Model
 from bandgaps.structure.graphs import Graphs
 
 COMPUTED = {
-    None: ("pbe", "PBE"),
-    "pbe": ("pbe", "PBE"),
-    "gllbsc": ("gllbsc", "GLLB-SC"),
-    "experiment": ("gllbsc", "GLLB-SC"),
+    None: "pbe",
+    "pbe": "pbe",
+    "gllbsc": "gllbsc",
+    "experiment": "gllbsc",
 }  # which calculated gaps are to be compared with a model at a fidelity
 
 
@@ -132,9 +133,11 @@ class PredictedAlloy:
 
         Columns x_B, multiplicity, band_gap (eV), band_gap_std (NaN) and level, what the fidelity is called.
         """
-        fidelity, name = COMPUTED.get(self.fidelity, ("", ""))
+        fidelity = COMPUTED.get(self.fidelity, "")
         table = first_principles.gaps(self.alloy.names, fidelity)
-        return None if table is None else table.assign(band_gap_std=np.nan, level=f"calculated orderings ({name})")
+        if table is None:
+            return None
+        return table.assign(band_gap_std=np.nan, level=f"calculated orderings ({levels.NAMES[fidelity]})")
 
     def curve(self, means: pd.DataFrame, representation: str) -> pd.DataFrame:
         """The model's gap over the whole range.

@@ -10,7 +10,23 @@ import pandas as pd
 from bandgaps import formulas
 from bandgaps.intervals import SHARES, Distribution, Intervals
 from bandgaps.metrics import coverage, normal_coverage
-from bandgaps.plotting import BLUE, GREEN, GREY, ORANGE, SQUARE, WIDE, Measured, alloy_axes, figure, measured_curve
+from bandgaps.plotting import (
+    CALCULATED,
+    MEASURED,
+    PREDICTED,
+    REFERENCE,
+    SECOND,
+    SQUARE,
+    TALL,
+    WIDE,
+    Measured,
+    alloy_axes,
+    diagonal,
+    figure,
+    measured_curve,
+)
+
+BINS = 25  # of equally many compositions, in which the typical interval is drawn
 
 
 def calibration(path: Path | str, actual: np.ndarray, predicted: np.ndarray, std: np.ndarray, label: str) -> None:
@@ -18,11 +34,10 @@ def calibration(path: Path | str, actual: np.ndarray, predicted: np.ndarray, std
     k = np.linspace(0, 3, 61)
     table = pd.DataFrame({"k": k, "share": coverage(actual, predicted, std, k), "share_normal": normal_coverage(k)})
     with figure(path, WIDE, table) as axes:
-        axes.plot(k, table["share_normal"], color=GREY, label="normal distribution")
-        axes.plot(k, table["share"], color=BLUE, label=f"{len(actual)} test rows")
+        axes.plot(k, table["share_normal"], color=REFERENCE, label="normal distribution")
+        axes.plot(k, table["share"], color=PREDICTED, label=f"{len(actual)} test rows")
         axes.set(xlabel="k (standard deviations)", ylabel="share of rows within k σ", xlim=(0, 3), ylim=(0, 1.01))
-        axes.set_title(f"{label}: calibration of σ")
-        axes.legend(loc="lower right")
+        axes.set_title(f"Does σ hold what a normal distribution would?\n{label}")
 
 
 def measured_gaps(folder: Path, found: Distribution, intervals: Intervals, actual: np.ndarray) -> None:
@@ -44,20 +59,20 @@ def measured_gaps(folder: Path, found: Distribution, intervals: Intervals, actua
 
 
 def parity_with_intervals(path: Path, found: Distribution, intervals: Intervals, actual: np.ndarray) -> None:
-    """Expected against measured gap, with the interval of 68 % (eV)."""
+    """Measured against expected gap, with the typical interval of 68 % (eV)."""
     low, high = intervals.bounds(found)[0]
     table = pd.DataFrame({"band_gap": actual, "band_gap_predicted": found.median, "low_68": low, "high_68": high})
+    order = np.argsort(found.median, kind="stable")
+    bins = [rows for rows in np.array_split(order, BINS) if len(rows)]
+    x, lower, upper = ([np.median(each[rows]) for rows in bins] for each in (found.median, low, high))
     with figure(path, SQUARE, table) as axes:
         limit = 1.05 * max(actual.max(initial=0.1), found.median.max(initial=0.1))
-        axes.plot([0, limit], [0, limit], color=GREY, linewidth=1, label="expected = measured")
-        axes.vlines(actual, low, high, color=BLUE, linewidth=0.5, alpha=0.15, label="interval of 68 %")
-        axes.scatter(
-            actual, found.median, s=4, color=BLUE, alpha=0.5, linewidths=0, label=f"{len(actual)} measured gaps"
-        )
-        axes.set(xlim=(-0.02 * limit, limit), ylim=(-0.02 * limit, limit), aspect="equal")
-        axes.set(xlabel="measured band gap (eV)", ylabel="expected band gap (eV)")
-        axes.set_title("How near is the expected gap to the measured one?")
-        axes.legend(loc="upper left")
+        axes.fill_between(x, lower, upper, color=PREDICTED, alpha=0.25, lw=0, label="interval of 68 %, typical")
+        diagonal(axes, limit, "expected = measured")
+        label = f"{len(actual):,} measured gaps"
+        axes.scatter(found.median, actual, s=2, color=MEASURED, alpha=0.4, lw=0, label=label, rasterized=True)
+        axes.set(xlabel="expected band gap (eV)", ylabel="measured band gap (eV)")
+        axes.set_title("How near is the measured gap to the expected one?")
 
 
 def interval_coverage(
@@ -73,13 +88,12 @@ def interval_coverage(
         }
     )
     with figure(path, SQUARE, table) as axes:
-        axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, label="as it should be")
-        axes.plot(table["nominal"], table["non_metals"], "o", color=BLUE, label="non-metals")
-        axes.plot(table["nominal"], table["metals"], "s", color=ORANGE, label="metals (a gap of exactly 0)")
+        axes.plot([0, 1], [0, 1], color=REFERENCE, linewidth=1, label="ideal")
+        axes.plot(table["nominal"], table["non_metals"], "o", color=PREDICTED, markersize=5, label="non-metals")
+        axes.plot(table["nominal"], table["metals"], "s", color=SECOND, markersize=5, label="metals (gap 0)")
         axes.set(xlabel="nominal share of an interval", ylabel="share of measured gaps in it")
         axes.set(xlim=(0.5, 1.01), ylim=(0.5, 1.01), aspect="equal")
         axes.set_title("Do intervals hold what they promise?")
-        axes.legend(loc="upper left")
 
 
 def reliability(path: Path, probability: np.ndarray, metal: np.ndarray) -> None:
@@ -95,12 +109,11 @@ def reliability(path: Path, probability: np.ndarray, metal: np.ndarray) -> None:
         }
     )
     with figure(path, SQUARE, table) as axes:
-        axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, label="as it should be")
-        axes.plot(table["probability"], table["share_metals"], "o-", color=BLUE, label="gaps in ten bins of it")
+        axes.plot([0, 1], [0, 1], color=REFERENCE, linewidth=1, label="ideal")
+        axes.plot(table["probability"], table["share_metals"], "o-", color=PREDICTED, label="ten bins of it")
         axes.set(xlabel="predicted probability of a metal", ylabel="share of metals")
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
         axes.set_title("Is the probability of a metal right?")
-        axes.legend(loc="upper left")
 
 
 def roc(path: Path, probability: np.ndarray, metal: np.ndarray) -> None:
@@ -111,12 +124,11 @@ def roc(path: Path, probability: np.ndarray, metal: np.ndarray) -> None:
         return
     wrong, right, _ = roc_curve(metal, probability)
     with figure(path, SQUARE, pd.DataFrame({"false_metals": wrong, "true_metals": right})) as axes:
-        axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, label="guessing")
-        axes.plot(wrong, right, color=BLUE, label=f"area {roc_auc_score(metal, probability):.3f}")
+        axes.plot([0, 1], [0, 1], color=REFERENCE, linewidth=1, label="guessing")
+        axes.plot(wrong, right, color=PREDICTED, label=f"area {roc_auc_score(metal, probability):.3f}")
         axes.set(xlabel="share of non-metals taken for metals", ylabel="share of metals found")
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
         axes.set_title("Are metals told from non-metals?")
-        axes.legend(loc="lower right")
 
 
 def importances(path: Path | str, table: pd.DataFrame, label: str) -> None:
@@ -129,11 +141,13 @@ def importances(path: Path | str, table: pd.DataFrame, label: str) -> None:
     """
     with figure(path, WIDE, table) as axes:
         rows = np.arange(len(table))
-        axes.barh(rows, table["mae_increase"], xerr=table["mae_increase_std"], color=BLUE, ecolor=GREY, height=0.7)
+        axes.barh(
+            rows, table["mae_increase"], xerr=table["mae_increase_std"], color=PREDICTED, ecolor=REFERENCE, height=0.7
+        )
         axes.set_yticks(rows, [name.removeprefix("MagpieData ") for name in table["feature"]])
         axes.invert_yaxis()
-        axes.set(xlabel="increase of MAE when the feature is shuffled (eV)")
-        axes.set_title(f"{label}: permutation importance")
+        axes.set(xlabel="rise of the MAE (eV)")
+        axes.set_title(f"Which features matter most, if shuffled?\n{label}")
 
 
 def composition_sweep(
@@ -142,7 +156,7 @@ def composition_sweep(
     known: pd.DataFrame,
     system: formulas.System,
     measured: Measured | None,
-    label: str,
+    title: str,
 ) -> None:
     """Gap predicted over the whole range of an alloy by a model that sees compositions.
 
@@ -153,21 +167,23 @@ def composition_sweep(
         known: the system's rows of the training table, columns `x_B` and `band_gap` (eV).
         system: formulas of the ends (A, B); x is the fraction of B.
         measured: the measured curve, None where there is none.
-        label: what the model is.
+        title: what the figure asks, and of which model.
     """
     column_of_x = formulas.fraction_column(system)
-    curves = [("band_gap", BLUE, "predicted")]
+    curves = [("band_gap", PREDICTED, "-", "predicted ± σ")]
     if "band_gap_experiment" in sweep:
-        curves = [("band_gap", BLUE, "predicted PBE gap"), ("band_gap_experiment", GREEN, "predicted measured gap")]
-    with figure(path, WIDE, sweep) as axes:
-        for column, color, name in curves:
+        curves = [
+            ("band_gap_experiment", PREDICTED, "-", "predicted measured gap ± σ"),
+            ("band_gap", SECOND, "-.", "predicted PBE gap ± σ"),
+        ]
+    note = "σ is wide: it is the spread of training gaps in a leaf"
+    with figure(path, TALL, sweep, note) as axes:
+        for column, color, line, label in curves:
             x, gap, std = sweep[column_of_x], sweep[column], sweep[f"{column}_std"]
-            axes.fill_between(x, np.maximum(gap - std, 0), gap + std, color=color, alpha=0.2, linewidth=0)
-            axes.plot(x, gap, color=color, label=f"{name} ± σ")
+            axes.fill_between(x, np.maximum(gap - std, 0), gap + std, color=color, alpha=0.25, lw=0, label=label)
+            axes.plot(x, gap, line, color=color, label=label)
         measured_curve(axes, measured)
         if len(known):
-            label_known = "rows the model was trained on"
-            axes.scatter(
-                known[column_of_x], known["band_gap"], color=ORANGE, zorder=3, label=label_known, clip_on=False
-            )
-        alloy_axes(axes, system, label)
+            x, label = known[column_of_x], "rows the model was trained on"
+            axes.scatter(x, known["band_gap"], s=12, color=CALCULATED, zorder=5, label=label, clip_on=False)
+        alloy_axes(axes, system, title)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bandgaps.plotting import BLUE, RED, WIDE, figure
+from bandgaps.plotting import PREDICTED, SECOND, WIDE, figure
 
 
 def learning_curve(path: Path | str, history: Sequence[Mapping[str, float]]) -> None:
@@ -19,11 +19,10 @@ def learning_curve(path: Path | str, history: Sequence[Mapping[str, float]]) -> 
     """
     table = pd.DataFrame(list(history)).astype({"member": int, "epoch": int})
     with figure(path, WIDE, table) as axes:
-        for member, rows in table.groupby("member"):
-            first = bool(member == table["member"].min())
-            axes.plot(rows["epoch"], rows["train_mae"], color=BLUE, alpha=0.7, label="training" if first else None)
-            label = "validation" if first else None
-            axes.plot(rows["epoch"], rows["validation_mae"], color=RED, alpha=0.7, label=label)
+        for _, rows in table.groupby("member"):
+            axes.plot(rows["epoch"], rows["train_mae"], ":", color=SECOND, lw=1, label="training rows")
+            axes.plot(rows["epoch"], rows["validation_mae"], color=PREDICTED, lw=1, label="validation rows")
         axes.set(xlabel="epoch", ylabel="mean absolute error (eV)", ylim=(0, None))
-        axes.set_title(f"MEGNet, {table['member'].nunique()} member(s)")
-        axes.legend(loc="upper right")
+        count = table["member"].nunique()
+        members = "one network" if count == 1 else f"{count} networks, one line each"
+        axes.set_title(f"Does training still lower the error?\nMEGNet, {members}")

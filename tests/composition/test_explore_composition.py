@@ -86,7 +86,9 @@ def test_the_figure_says_what_it_shows(explored: Path, name: str) -> None:
         assert expected in text
     for expected in ("\nmeasured (Weber & Alonso, 4.2 K)", "rows the model"):
         assert expected in text
-    assert {rgb(plotting.BLUE), rgb(plotting.GREEN), rgb(plotting.RED), rgb(plotting.ORANGE)} <= colours(path)
+    assert {rgb(plotting.PREDICTED), rgb(plotting.SECOND), rgb(plotting.MEASURED), rgb(plotting.CALCULATED)} <= colours(
+        path
+    )
 
 
 def test_training_rows_of_the_system_are_the_points(explored: Path) -> None:
