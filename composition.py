@@ -1,11 +1,13 @@
-"""python composition.py [--predict FORMULA|FILE ...] [--fidelity experiment --measured gaps.csv].
+"""Predict the measured gap of formulas, or train forests on the table of query.py.
 
-With --predict, print the measured gap to expect of formulas, with intervals, by the model that comes with the project.
+    python composition.py --predict GaN Al0.3Ga0.7As                 ask the bundled model about formulas
+    python composition.py --predict formulas.csv --csv gaps.csv      about a file of them, into a CSV
+    python composition.py                                            train on the table of query.py, and score
+    python composition.py --fidelity experiment --measured gaps.csv  train a model of measured gaps
 
-Else train random forests on Magpie features of formulas, with leaf-impurity uncertainty: "combined" on all materials of
-the table of query.py, "non-metals" on those with a gap. Both are scored on the non-metals of the table's test rows.
-With --fidelity experiment, train a forest of measured gaps; what a forest of the table's PBE gaps says is among its
-features.
+The models are forests on Magpie features of the formula. Training makes two: "combined" learns from all materials of
+the table, "non-metals" from those with a gap. Both are scored on the non-metals of the test rows. With
+--fidelity experiment, a forest of measured gaps is trained; a forest of the table's PBE gaps gives it further features.
 
 Writes data/models/composition-*, data/metrics/composition*.json, and figures/composition-*.pdf.
 """
@@ -130,45 +132,49 @@ def parser() -> argparse.ArgumentParser:
     """What can be asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    data = "The table of query.py to train on (default: %(default)s)."
+    data = "The table to train on (default: %(default)s, which query.py writes)."
     add("--data", type=Path, default=Path("data/bandgaps.json.gz"), metavar="TABLE", help=data)
-    target = "The column to learn, eV (default: the one that the table was made for, else band_gap)."
+    target = "The column to learn; a gap is in eV (default: the target of query.py, else band_gap)."
     add("--target", metavar="COLUMN", help=target)
-    fidelity = "What to train: forests of the table's gaps (pbe), or a forest of measured gaps (default: %(default)s)."
+    fidelity = "Train forests of the table's gaps (pbe), or a forest of measured gaps (default: %(default)s)."
     add("--fidelity", choices=("pbe", "experiment"), default="pbe", help=fidelity)
     measured = (
-        "Lists of measured gaps for --fidelity experiment: CSVs with the columns formula and band_gap (eV). What "
+        "Lists of measured gaps to learn with --fidelity experiment: CSVs with the columns formula and band_gap (eV). "
+        "Where lists disagree about a composition, the later one counts."
     )
-    measured += "a later list says of a composition replaces what earlier ones say."
     add("--measured", nargs="+", type=Path, default=[], metavar="FILE", help=measured)
-    leave_out = "Train on no material that has all elements of such a system, as Si-Ge (with --fidelity experiment)."
-    add("--leave-out", nargs="+", default=[], metavar="A-B", help=leave_out)
-    seed = "The seed of the forests, of the folds and of the hyperparameters tried (default: %(default)s)."
+    leave_out = "With --fidelity experiment: train on no material that contains all of these elements, such as Si-Ge."
+    add("--leave-out", nargs="+", default=[], metavar="ELEMENTS", help=leave_out)
+    seed = "The seed of the forests, of the folds and of the random search (default: %(default)s)."
     add("--seed", type=types.seed, default=0, metavar="N", help=seed)
-    jobs = "How many processor cores work; -1 takes all that this process may use (default: %(default)s)."
+    jobs = "How many processor cores to use; -1 means all (default: %(default)s)."
     add("--jobs", type=types.cores, default=-1, metavar="N", help=jobs)
-    dask = "Compute on the Dask cluster whose scheduler listens at this address, such as tcp://host:8786."
+    dask = "Compute on the Dask cluster whose scheduler has this address, such as tcp://host:8786."
     add("--dask", metavar="ADDRESS", help=dask)
-    cv = "Also score by K-fold cross-validation over all rows (MAE, eV). With --tune, each fold is tuned by itself."
+    cv = "Also score by K-fold cross-validation over all rows (eV). With --tune, each fold is tuned on its own."
     add("--cv", type=types.whole_number(2, types.MOST), metavar="K", help=cv)
-    tune = "Choose the hyperparameters among N random ones, by cross-validation over the training rows."
+    tune = "Choose hyperparameters among N random settings, by cross-validation over the training rows."
     add("--tune", type=types.count, metavar="N", help=tune)
-    baselines = "Also score the mean, ridge regression and a support vector machine."
+    baselines = "Also score three baselines: the mean, ridge regression and a support vector machine."
     add("--baselines", action="store_true", help=baselines)
     instead = parser.add_mutually_exclusive_group()
-    evaluate = "Train nothing; score the models on all rows of another table."
+    evaluate = "Train nothing; score the models on all rows of this table."
     instead.add_argument("--evaluate", type=Path, metavar="TABLE", help=evaluate)
-    predict = "Train nothing; print the gap to expect (eV), with intervals, of formulas, or of files of formulas: CSVs "
-    predict += "with a column formula, or text files with a formula a line."
+    predict = (
+        "Train nothing; predict the gaps (eV) of formulas and their intervals. A file may stand for many formulas: a "
+        "CSV with a column formula, or a text file with a formula a line."
+    )
     instead.add_argument("--predict", nargs="+", metavar="FORMULA|FILE", help=predict)
-    table = "With --predict, write the predictions to this CSV (gaps in eV) instead of printing them."
+    table = "With --predict: write the predictions to this CSV (eV) instead of printing them."
     add("--csv", type=Path, metavar="FILE", help=table)
-    models = "The folder of your own models: to write to when training (default: data/models, and data/models/own for "
-    models += "measured gaps), to ask with --predict and --evaluate (default: the models that come with the project)."
+    models = (
+        "The folder of your own models. Training writes to it (default: data/models, or data/models/own for measured "
+        "gaps); --predict and --evaluate read from it (default: the bundled models)."
+    )
     add("--models", type=Path, metavar="FOLDER", help=models)
-    figures = "The folder that the figures are written to (default: %(default)s)."
+    figures = "The folder to write figures to (default: %(default)s)."
     add("--figures", type=Path, default=Path("figures"), metavar="FOLDER", help=figures)
-    metrics = "The folder that the scores are written to (default: %(default)s)."
+    metrics = "The folder to write scores to (default: %(default)s)."
     add("--metrics", type=Path, default=Path("data/metrics"), metavar="FOLDER", help=metrics)
     return parser
 

@@ -1,15 +1,16 @@
-"""python explore_structure.py [--system GaAs-AlAs | --ends A.cif B.cif] [--composition Al0.3Ga0.7As ...] [--anchor].
+"""Predict the gap of a disordered alloy over its whole range from the crystal structure.
 
-Predict the gap of a disordered alloy from the crystal structure, over its whole range: of every symmetry-distinct
-ordering, of special quasirandom structures, and of one site that both elements share. The alloy is one of two elements,
-or of two compounds of one structure that differ in one element: bundled crystals, or files.
+    python explore_structure.py --composition Si49Ge51                           the Si-Ge alloy, by the bundled model
+    python explore_structure.py --system GaAs-AlAs --composition Al0.3Ga0.7As    an alloy of two compounds
+    python explore_structure.py --ends A.cif B.cif                               an alloy of two crystals of your own
 
-Reads the bundled model, another folder of structure.py, or published weights by name or path. Draws
-figures/SiGe-disordered-structures.pdf (orderings at silicon's volume) and SiGe-disordered-structures-scaled.pdf (all of
-them at the alloy's own) against the measured curve, each with a PNG, a CSV of every ordering and a CSV of the means;
-writes the model's curve, figures/SiGe-disordered-curve.csv, and data/metrics/SiGe-structure.json. With --anchor it also
-draws SiGe-disordered-curve-anchored.pdf, the curve shifted so that its ends are the measured ones. Every name says what
-other model or fidelity was asked for: SiGe-structure-pbe.json, SiGe-disordered-curve-pbe.csv.
+Disorder is represented in three ways: by every symmetry-distinct ordering in small cells, by special quasirandom
+structures, and by sites that both elements share.
+
+Draws figures/SiGe-disordered-structures.pdf (orderings at silicon's volume) and SiGe-disordered-structures-scaled.pdf
+(all three at the alloy's own volume) with the measured curve where there is one, each with a PNG and CSVs. Writes the
+predicted curve, figures/SiGe-disordered-curve.csv, and data/metrics/SiGe-structure.json. Names of files say which other
+model or fidelity was asked for, as in SiGe-structure-pbe.json.
 """
 
 from __future__ import annotations
@@ -95,27 +96,39 @@ def parser() -> argparse.ArgumentParser:
     """What can be asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--model", default=BUNDLED, help="model folder, .hdf5 file or published name (%(default)s)")
-    add("--fidelity", choices=LEVELS, help="which gap to predict (experiment where the model knows it)")
+    model = "The trained model: a folder, an .hdf5 file, or the name of a published MEGNet (default: %(default)s)."
+    add("--model", default=BUNDLED, metavar="NAME|PATH", help=model)
+    fidelity = "The kind of gap to predict (default: experiment, the measured gap, where the model knows it)."
+    add("--fidelity", choices=LEVELS, help=fidelity)
     which = parser.add_mutually_exclusive_group()
-    system = "two elements with diamond lattices, or two bundled compounds of one structure (%(default)s)"
+    system = (
+        "The ends of the alloy: two of C, Si, Ge and Sn, or two bundled compounds of one structure that differ in one "
+        "element, such as PbS-PbSe (default: %(default)s)."
+    )
     which.add_argument("--system", default="Si-Ge", metavar="A-B", help=system)
-    ends = "the crystals at both ends instead: files, or bundled ones such as wurtzite-Zn-O"
+    ends = "The crystals at both ends instead: two files (CIF, POSCAR), or bundled ones by name, such as wurtzite-Zn-O."
     which.add_argument("--ends", nargs=2, metavar=("A", "B"), help=ends)
     limit = (
-        "largest cell of the orderings, in atoms (10, or the ends' cell; 16 is the most for Si-Ge, and takes minutes)"
+        "The largest cell of the orderings, in atoms (default: 10, or the cell of the ends). Si-Ge takes 16 at most."
     )
     add("--max-atoms", type=whole_number(1, 1000), metavar="N", help=limit)
-    compositions = "print the gap (eV) of these formulas, such as Al0.3Ga0.7As, represented twice"
+    compositions = (
+        "Also print the gap (eV) of these formulas, such as Al0.3Ga0.7As, as a quasirandom structure and with shared "
+        "sites."
+    )
     add("--composition", nargs="+", metavar="FORMULA", help=compositions)
-    curve = "what is the model's curve (shared-site for the fidelity experiment, else orderings)"
+    curve = "The representation of disorder behind the curve (default: shared-site for measured gaps, else orderings)."
     add("--disorder", choices=REPRESENTATIONS, help=curve)
-    add("--anchor", action="store_true", help="also shift the curve linearly, so that its ends are the measured ones")
-    enumerators = ("built-in", "pymatgen")
-    add("--enumerator", choices=enumerators, default="built-in", help="pymatgen needs enumlib (%(default)s)")
-    add("--seed", type=seed, default=0, metavar="N", help="seed of the quasirandom cells (%(default)s)")
-    add("--figures", type=Path, default=Path("figures"), help="folder of the PDFs (%(default)s)")
-    add("--metrics", type=Path, default=Path("data/metrics"), help="folder of the metrics (%(default)s)")
+    anchor = "Also draw and write the curve shifted linearly so that its ends are the measured ones."
+    add("--anchor", action="store_true", help=anchor)
+    enumerator = "The code that lists the orderings; pymatgen needs the program enumlib (default: %(default)s)."
+    add("--enumerator", choices=("built-in", "pymatgen"), default="built-in", help=enumerator)
+    seed_of = "The seed of the quasirandom structures (default: %(default)s)."
+    add("--seed", type=seed, default=0, metavar="N", help=seed_of)
+    figures = "The folder to write figures to (default: %(default)s)."
+    add("--figures", type=Path, default=Path("figures"), metavar="FOLDER", help=figures)
+    metrics = "The folder to write the numbers to (default: %(default)s)."
+    add("--metrics", type=Path, default=Path("data/metrics"), metavar="FOLDER", help=metrics)
     return parser
 
 

@@ -3,11 +3,10 @@
     python query.py                                       the Materials Project with a key, else the bundled sample
     MP_API_KEY=... python query.py --chemsys Si-Ge,Si,Ge  from the Materials Project: only these chemical systems
     python query.py --source file --input gaps.csv        a CSV with the columns formula and band_gap, or another table
-    python query.py --polymorphs all --measured gaps.csv  for a structure model with a model of measured gaps on top
+    python query.py --polymorphs all --measured gaps.csv  all crystals, and measured gaps for the structure model
 
-Writes data/bandgaps.json.gz, and data/bandgaps.meta.json with the account of how it came about; with --metrics that
-account, without date and versions, as FOLDER/table.json too. A download that was interrupted goes on where it stopped
-when the same command is run again.
+Writes the table, data/bandgaps.json.gz, and its account, data/bandgaps.meta.json: where the rows come from and how many
+each cleaning step left. An interrupted download goes on where it stopped when the same command is run again.
 """
 
 from __future__ import annotations
@@ -25,55 +24,56 @@ from bandgaps.levels import EXPERIMENT
 NO_KEY = "no Materials Project key in MP_API_KEY or pymatgen's settings"
 
 
-def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line; exit with code 2 where it makes no sense."""
+def parser() -> argparse.ArgumentParser:
+    """What can be asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     source = (
-        "Where the materials come from: the Materials Project (mp; its key is read from MP_API_KEY or pymatgen's "
-        "settings), the bundled sample, or files. auto takes mp where there is a key, else the sample "
-        "(default: %(default)s)."
+        "Where the materials come from: the Materials Project (mp), the bundled sample, or files. The key of the "
+        "Materials Project is read from MP_API_KEY or pymatgen's settings. auto takes mp where there is a key, else "
+        "the sample (default: %(default)s)."
     )
     add("--source", choices=["auto", "mp", "sample", "file"], default="auto", help=source)
     files = (
-        "The tables (.json, .json.gz) or CSVs that --source file reads. What a later file says of a composition "
-        "replaces what earlier ones say."
+        "The files to read with --source file: tables (.json, .json.gz, .jsonl, .jsonl.gz), or CSVs with the columns "
+        "formula and the target. Where files disagree about a composition, the later one counts."
     )
     add("--input", nargs="+", type=Path, default=[], metavar="FILE", help=files)
-    output = Path("data/bandgaps.json.gz")
-    add(
-        "--output", type=Path, default=output, metavar="FILE", help="Where the table is written (default: %(default)s)."
-    )
-    chemsys = "Keep only materials of these chemical systems: Si-Ge, Si-* or Si-Ge,Si,Ge."
+    output = "The table to write (default: %(default)s)."
+    add("--output", type=Path, default=Path("data/bandgaps.json.gz"), metavar="FILE", help=output)
+    chemsys = "Keep only these chemical systems, separated by commas, such as Si-Ge,Si,Ge; * stands for any element."
     add("--chemsys", default="", metavar="SYSTEMS", help=chemsys)
     leave_out = "Drop materials that contain all of these elements: Si-Ge drops SiGe and SiGeO3, but neither Si nor Ge."
     add("--leave-out", nargs="+", default=[], metavar="ELEMENTS", help=leave_out)
-    hull = "Keep only materials at most E eV/atom above the convex hull."
+    hull = "Keep only materials whose energy above the convex hull is at most E (eV/atom)."
     add("--max-energy-above-hull", type=at_least(0, "eV/atom"), metavar="E", help=hull)
-    polymorphs = "Keep the polymorph of lowest energy of each composition, or all (default: %(default)s)."
+    polymorphs = "Keep the polymorph of lowest energy of each composition, or all polymorphs (default: %(default)s)."
     add("--polymorphs", choices=["lowest", "all"], default="lowest", help=polymorphs)
     target = (
-        "The column to predict later on, in eV if it is a gap (default: %(default)s). In a CSV it may be called "
-        "target, and measured gaps (band_gap_experiment) may be called band_gap."
+        "The column that models will learn; a gap is in eV (default: %(default)s). A CSV may call it target. Measured "
+        "gaps are band_gap_experiment, which a CSV may call band_gap."
     )
     add("--target", default="band_gap", metavar="COLUMN", help=target)
-    add("--drop-missing", action="store_true", help="Drop rows that have no number in the target column.")
+    missing = "Drop the rows of a file that have no number in the target column, instead of stopping."
+    add("--drop-missing", action="store_true", help=missing)
     measured = (
-        "Lists of measured gaps: CSVs with the columns formula and band_gap (eV). The gaps become the column "
-        "band_gap_experiment (eV), of each composition's polymorph of lowest energy, or of the crystal that a column "
-        "material_id names. What a later list says of a composition replaces what earlier ones say. All compositions "
-        "with a measured gap become a part of their own, from which no network of structure.py learns."
+        "Lists of measured gaps: CSVs with the columns formula and band_gap (eV). Each gap joins the composition's "
+        "polymorph of lowest energy, or the crystal that a column material_id names, as band_gap_experiment (eV). "
+        "Where lists disagree about a composition, the later one counts. No network of structure.py learns from the "
+        "calculated gaps of these compositions."
     )
     add("--measured", nargs="+", type=Path, default=[], metavar="FILE", help=measured)
-    energies = "A table with formation energies (formation_energy_per_atom, eV/atom), added to the rows of the same id."
+    energies = (
+        "A table with the column formation_energy_per_atom (eV/atom), which is added to rows of the same material_id."
+    )
     add("--formation-energies", type=Path, metavar="FILE", help=energies)
-    parts = "The seed of the split into train, validation, calibration and test (default: %(default)s)."
+    parts = "The seed of the split into training, validation, calibration and test rows (default: %(default)s)."
     add("--seed", type=seed, default=0, metavar="N", help=parts)
-    train_on = "Materials that are always for training (default: Si Ge, between which the question is asked)."
+    train_on = "Compositions that are never set aside for testing (default: Si Ge, the ends of the Si-Ge alloy)."
     add("--train-on", nargs="*", default=["Si", "Ge"], metavar="FORMULA", help=train_on)
-    metrics = "Also write the account, without date and versions, to FOLDER/table.json."
+    metrics = "A folder to write the account to as table.json, without date and versions."
     add("--metrics", type=Path, metavar="FOLDER", help=metrics)
-    return parser.parse_args(arguments)
+    return parser
 
 
 def check(given: argparse.Namespace) -> None:
@@ -127,7 +127,7 @@ def asked(given: argparse.Namespace) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the script."""
-    given = parse_arguments(arguments)
+    given = parser().parse_args(arguments)
     check(given)
 
     from bandgaps import formulas

@@ -1,11 +1,11 @@
-"""Train a MEGNet on crystal structures, score it, or ask a trained one.
+"""Predict the gap of crystals, or train a MEGNet on the table of query.py.
 
-    python structure.py                                       train on the table of query.py, score on its test rows
-    python structure.py --predict crystal.cif folder/         ask the bundled model
-    python structure.py --predict crystals.json.gz --csv gaps.csv      a table of any length, into a CSV
-    python structure.py --evaluate other.json.gz              score the bundled model on another table
+    python structure.py --predict crystal.cif folder/                  ask the bundled model about crystals
+    python structure.py --predict crystals.json.gz --csv gaps.csv      about a table of any length, into a CSV
+    python structure.py                                                train on the table of query.py, and score
+    python structure.py --evaluate other.json.gz                       score the bundled model on another table
     python structure.py --evaluate other.json.gz --weights Bandgap_MP_2018      or a published one
-    python structure.py --tune 12                             search for hyperparameters on validation rows
+    python structure.py --tune 12                                      search for hyperparameters
 
 A training, a search or a CSV that was interrupted goes on where it stopped when the same command is run again.
 
@@ -103,41 +103,64 @@ def parser() -> argparse.ArgumentParser:
     """What can be asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--data", type=Path, default=Path("data/bandgaps.json.gz"), help="The table of query.py (%(default)s).")
-    add("--target", help="The column to learn (default: the one the table was made for, else band_gap, eV).")
-    add("--output", type=Path, help="The folder of the trained model (data/models/megnet-TARGET).")
-    files = "Predict gaps (eV) of structure files (CIF, POSCAR, …), folders of them, or tables."
+    data = "The table to train on (default: %(default)s, which query.py writes)."
+    add("--data", type=Path, default=Path("data/bandgaps.json.gz"), metavar="TABLE", help=data)
+    target = "The column to learn; a gap is in eV (default: the target of query.py, else band_gap)."
+    add("--target", metavar="COLUMN", help=target)
+    output = "The folder to write the trained model to (default: data/models/megnet-TARGET)."
+    add("--output", type=Path, metavar="FOLDER", help=output)
+    files = (
+        "Train nothing; predict the gaps (eV) of crystals and their intervals. Give structure files (CIF, POSCAR), "
+        "folders of them, or tables."
+    )
     add("--predict", nargs="+", type=Path, metavar="FILE", help=files)
-    add("--csv", type=Path, metavar="FILE", help="Write the predictions to this CSV (eV) instead of the screen.")
-    add("--evaluate", type=Path, metavar="TABLE", help="Score a trained model on all rows of another table.")
-    weights = "The trained model to predict with or to score (default: the bundled one)."
+    add("--csv", type=Path, metavar="FILE", help="With --predict: write the predictions to this CSV (eV) instead.")
+    evaluate = "Train nothing; score a trained model on all rows of this table."
+    add("--evaluate", type=Path, metavar="TABLE", help=evaluate)
+    weights = (
+        "The trained model that predicts or is scored: a folder, an .hdf5 file with its .json, or the name of a "
+        "published MEGNet such as Bandgap_MP_2018, which is downloaded (default: the bundled model)."
+    )
     add("--weights", metavar="NAME|PATH", help=weights)
-    only = "Predict gaps of this fidelity (default: experiment where the model knows it, else its first)."
+    only = "The kind of gap to predict (default: experiment, the measured gap, where the model knows it)."
     add("--fidelity", choices=LEVELS, help=only)
-    columns = "Learn gaps of these fidelities together, from the columns band_gap, band_gap_gllbsc, … (eV)."
+    columns = (
+        "Learn these kinds of calculated gaps together, from the columns band_gap (PBE), band_gap_gllbsc, band_gap_hse "
+        "and band_gap_hse_snumat (eV). Measured gaps of the table are then learnt on top of them."
+    )
     add("--fidelities", nargs="+", choices=CALCULATED, help=columns)
-    trials = "Search for hyperparameters by N trials, the better half of which goes on for twice as long, and so on."
+    trials = "Search for hyperparameters by N trials, scored on validation rows; the better half trains on for twice as long."
     add("--tune", type=types.count, metavar="N", help=trials)
-    add("--restart", action="store_true", help="Begin training anew, whatever an interrupted run has left.")
-    epochs = "Largest number of passes over the training rows (60; 20 to 100 for small tables)."
-    add("--epochs", type=types.count, help=epochs)
-    add("--batch-size", type=types.count, default=64, help="Number of crystals in a training step (%(default)s).")
-    rate = types.number(0, 100)
-    add("--learning-rate", type=rate, help="Highest learning rate of Adam (0.001; 0.004 for small tables).")
-    add("--patience", type=types.count, help="Stop after so many epochs without progress (a third of --epochs).")
-    add("--members", type=types.count, help="Number of networks in the ensemble (1; 3 for small tables).")
-    later = "Largest number of passes for members after the first (as many as --epochs)."
-    add("--later-epochs", type=types.count, help=later)
-    add("--jobs", type=types.count, default=1, help="Number of processes that share the members (%(default)s).")
-    add("--devices", type=types.count, help="Number of GPUs, or logical CPUs, that share each batch (all GPUs).")
-    length = types.number(0, 100, "Å")
-    add("--cutoff", type=length, help="Atoms closer than this share a bond, Å (5; 4 for small tables).")
-    add("--seed", type=types.seed, default=0, help="Seed of initial weights and of the order of rows (%(default)s).")
-    add("--figures", type=Path, default=Path("figures"), help="The folder of the PDFs (%(default)s).")
-    add("--metrics", type=Path, default=Path("data/metrics"), help="The folder of the metrics (%(default)s).")
-    published = Path("data/models/published")
-    add("--published", type=Path, default=published, help="Where published models are kept (%(default)s).")
-    add("--published-url", metavar="URL", help="Where to download them from, if not from their authors.")
+    restart = "Begin the training anew, even if an interrupted one could go on."
+    add("--restart", action="store_true", help=restart)
+    epochs = "The most passes over the training rows (default: 60; 20 to 100 for small tables)."
+    add("--epochs", type=types.count, metavar="N", help=epochs)
+    batch = "The number of crystals in a training step (default: %(default)s)."
+    add("--batch-size", type=types.count, default=64, metavar="N", help=batch)
+    rate = "The highest learning rate of the optimiser Adam (default: 0.001; 0.004 for small tables)."
+    add("--learning-rate", type=types.number(0, 100), metavar="RATE", help=rate)
+    patience = "Stop after N epochs without a lower validation error (default: a third of --epochs)."
+    add("--patience", type=types.count, metavar="N", help=patience)
+    members = "The number of networks in the ensemble (default: 1; 3 for small tables)."
+    add("--members", type=types.count, metavar="N", help=members)
+    later = "The most passes for networks of the ensemble after the first (default: as many as --epochs)."
+    add("--later-epochs", type=types.count, metavar="N", help=later)
+    jobs = "The number of processes that train networks of the ensemble side by side (default: %(default)s)."
+    add("--jobs", type=types.count, default=1, metavar="N", help=jobs)
+    devices = "The number of GPUs, or of logical CPUs, that share each batch (default: all GPUs)."
+    add("--devices", type=types.count, metavar="N", help=devices)
+    cutoff = "Atoms nearer than this length are bonded in the graph, Å (default: 5; 4 for small tables)."
+    add("--cutoff", type=types.number(0, 100, "Å"), metavar="LENGTH", help=cutoff)
+    seed = "The seed of the initial weights and of the order of rows (default: %(default)s)."
+    add("--seed", type=types.seed, default=0, metavar="N", help=seed)
+    figures = "The folder to write figures to (default: %(default)s)."
+    add("--figures", type=Path, default=Path("figures"), metavar="FOLDER", help=figures)
+    metrics = "The folder to write scores to (default: %(default)s)."
+    add("--metrics", type=Path, default=Path("data/metrics"), metavar="FOLDER", help=metrics)
+    published = "The folder that keeps downloaded models (default: %(default)s)."
+    add("--published", type=Path, default=Path("data/models/published"), metavar="FOLDER", help=published)
+    address = "Where to download published models from (default: their authors' repository)."
+    add("--published-url", metavar="URL", help=address)
     return parser
 
 
