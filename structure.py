@@ -129,7 +129,7 @@ def parser() -> argparse.ArgumentParser:
         "and band_gap_hse_snumat (eV). Measured gaps of the table are then learnt on top of them."
     )
     add("--fidelities", nargs="+", choices=CALCULATED, help=columns)
-    trials = "Search for hyperparameters by N trials, scored on validation rows; the better half trains on for twice as long."
+    trials = "Search for hyperparameters by N trials, scored on validation rows; the better half goes on for longer."
     add("--tune", type=types.count, metavar="N", help=trials)
     restart = "Begin the training anew, even if an interrupted one could go on."
     add("--restart", action="store_true", help=restart)
