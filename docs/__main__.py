@@ -7,6 +7,7 @@ import sys
 
 from bandgaps.errors import RunError, exit_code
 from bandgaps.files import replacing
+from docs import examples
 from docs.pages import PAGES, ROOT, render
 
 
@@ -17,7 +18,11 @@ def main() -> None:
         description=f"Write {', '.join(PAGES)} from the templates in docs/ and the JSON files listed in docs/pages.py.",
     )
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 and name the pages that differ")
-    check = parser.parse_args().check
+    parser.add_argument("--examples", action="store_true", help="first run anew the commands that README.md shows")
+    asked = parser.parse_args()
+    if asked.examples:
+        examples.write()
+    check = asked.check
     pages = {page: render(page) for page in PAGES}
     changed = [page for page, text in pages.items() if not _stands(page, text)]
     if check and changed:

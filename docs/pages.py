@@ -8,19 +8,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from jinja2 import Environment, StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateSyntaxError
 
 from bandgaps.errors import InputError
 from bandgaps.files import read_json
+from docs.options import scripts
 
 ROOT = Path(__file__).parents[1]
 PAGES = {
     "README.md": "docs/README.md.j2",
     "DISCUSSION.md": "docs/DISCUSSION.md.j2",
+    "docs/options.md": "docs/options.md.j2",
+    "docs/trials.md": "docs/trials.md.j2",
     "data/models/README.md": "docs/models.md.j2",
     "data/orderings/README.md": "docs/orderings.md.j2",
 }
-"""Each page and its template."""
+"""Each page and its template. Templates whose name begins with _ are parts that others include."""
 
 FILES = {
     "table": "data/metrics/table.json",
@@ -44,6 +47,8 @@ FILES = {
     "card": "data/models/megnet-multifidelity/model.json",
     "matbench": "data/metrics/matbench.json",
     "benchmarks": "benchmarks/results.json",
+    "trials": "data/metrics/trials.json",
+    "examples": "docs/examples.json",
 }
 """What templates call each JSON file. Gaps and errors in them are in eV."""
 
@@ -92,6 +97,7 @@ def render(page: str) -> str:
     if missing := [file for file in FILES.values() if not (ROOT / file).exists()]:
         raise InputError(f"{', '.join(missing)}: no such file; the Makefile says what writes it")
     values = {name: Values(read_json(ROOT / file), file) for name, file in FILES.items()}
+    values["scripts"] = Values(scripts(), "the scripts' options")
     text = fill((ROOT / template).read_text(encoding="utf-8"), values, template)
     return f"<!-- Rendered from {template} by `make docs`: edit the template. -->\n{text}"
 
@@ -111,6 +117,7 @@ def fill(text: str, values: dict[str, Values], name: str) -> str:
         InputError: the template is wrong or asks for a value that is not there; the message has the line.
     """
     environment = Environment(
+        loader=FileSystemLoader(ROOT / "docs"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -118,6 +125,7 @@ def fill(text: str, values: dict[str, Values], name: str) -> str:
         autoescape=False,  # noqa: S701  Markdown, not HTML
     )
     environment.filters |= {filter_name: _printer(form) for filter_name, form in FILTERS.items()}
+    environment.filters |= {"block": _block, "digits": lambda value, digits: format(value, f".{digits}f")}
     try:
         return environment.from_string(text).render(values)
     except TemplateSyntaxError as error:
@@ -125,6 +133,13 @@ def fill(text: str, values: dict[str, Values], name: str) -> str:
     except (InputError, TemplateError, TypeError, ValueError) as error:
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "<template>"]
         raise InputError(f"{name}, line {lines[-1]}: {error}") from None
+
+
+def _block(text: str, last: int | None = None) -> str:
+    """What a command printed, or its last lines, as a block of Markdown that is shown as it stands."""
+    lines = text.splitlines()
+    shown = lines if last is None else ["...", *lines[-last:]]
+    return "\n".join(f"    {line}".rstrip() for line in shown)
 
 
 def _printer(form: str) -> Callable[[Any], str]:
