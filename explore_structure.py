@@ -174,16 +174,16 @@ def tell_curves(metrics: dict[str, Any]) -> None:
 def tell_composition(rows: pd.DataFrame, result: dict[str, Any]) -> None:
     """Print the gap of a composition beside those of the two elements, represented twice."""
     x = rows.columns[1]
-    print(f"\n{'':>14} {'':>7} {'quasirandom cell':>18} {'shared site':>18} {'measured':>9}")
-    print(f"{'crystal':>14} {x:>7} {'gap ± sigma (eV)':>18} {'gap ± sigma (eV)':>18} {'gap (eV)':>9}")
+    print(f"\n{'':>14} {'':>7} {'quasirandom structure':>22} {'shared sites':>18} {'measured':>9}")
+    print(f"{'crystal':>14} {x:>7} {'gap ± sigma (eV)':>22} {'gap ± sigma (eV)':>18} {'gap (eV)':>9}")
     columns = ["formula", x, "band_gap", "band_gap_std", "band_gap_shared_site", "band_gap_shared_site_std"]
     for crystal, part, *gaps, measured in rows[[*columns, "band_gap_measured"]].itertuples(index=False):
         cell, shared = (f"{gap:.3f} ± {std:.3f}" for gap, std in (gaps[:2], gaps[2:]))
-        print(f"{crystal:>14} {part:7.3f} {cell:>18} {shared:>18} {measured:9.3f}")
+        print(f"{crystal:>14} {part:7.3f} {cell:>22} {shared:>18} {measured:9.3f}")
     a, formula, b = rows["formula"]
-    for representation, own in (("quasirandom cell", result), ("shared site", result["shared_site"])):
+    for representation, own in (("as a quasirandom structure", result), ("with shared sites", result["shared_site"])):
         where = "between" if own["between_ends"] else "outside"
-        print(f"{formula} lies {where} the predicted gaps of {a} and {b} as a {representation}")
+        print(f"{formula} lies {where} the predicted gaps of {a} and {b} {representation}")
 
 
 if __name__ == "__main__":

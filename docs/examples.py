@@ -39,6 +39,6 @@ def run(command: str) -> dict[str, str]:
             path.symlink_to(ROOT / path)
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
             main(arguments)
-        tables = [path.read_text(encoding="utf-8").splitlines()[:HEAD] for path in Path().glob("*.csv")]
+        csv = [line for path in Path().glob("*.csv") for line in path.read_text(encoding="utf-8").splitlines()[:HEAD]]
     prints = [line.rstrip() for line in printed.getvalue().splitlines()]
-    return {"command": command, "prints": "\n".join(prints), "csv": "\n".join(sum(tables, []))}
+    return {"command": command, "prints": "\n".join(prints), "csv": "\n".join(csv)}

@@ -148,6 +148,6 @@ def _printer(form: str) -> Callable[[Any], str]:
     def printed(value: Any) -> str:
         if not math.isfinite(value):
             raise InputError(f"{value} is no number to print")
-        return format(value, form)
+        return format(value, form).replace("%", " %")
 
     return printed

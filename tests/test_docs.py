@@ -84,8 +84,8 @@ def test_the_readme_has_every_flag(script: Script, name: str) -> None:
         ("x.models[0].n | whole", "31,257"),
         ("x.models[0].n | g4", "3.126e+04"),
         ("x.share | g3", "0.876"),
-        ("x.share | percent", "88%"),
-        ("x.share | percent1", "87.6%"),
+        ("x.share | percent", "88 %"),
+        ("x.share | percent1", "87.6 %"),
         ("x.models[0].name", "forest"),
     ],
 )

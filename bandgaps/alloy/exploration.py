@@ -48,9 +48,9 @@ def explore(
     Args:
         alloy: with its model.
         found: its orderings.
-        wanted: formulas of quasirandom cells, besides the ends and three between them.
+        wanted: formulas of quasirandom structures, besides the ends and three between them.
         representation: of the disorder, the one that is to be the model's curve.
-        seed: of the quasirandom cells.
+        seed: of the quasirandom structures.
     """
     always = [alloy.alloy.formula(Fraction(quarter, 4)) for quarter in range(5)]
     cells = alloy.quasirandom(list(dict.fromkeys([*always, *wanted])), seed)
@@ -131,8 +131,8 @@ def _of_first_principles(alloy: PredictedAlloy, computed: pd.DataFrame) -> dict[
 def beside_ends(found: Exploration, formula: str) -> pd.DataFrame:
     """The gap of a composition between those of the two ends, represented twice (eV).
 
-    Three rows; columns formula, x_B, n_atoms, band_gap and band_gap_std of quasirandom cells, band_gap_shared_site and
-    its _std, band_gap_measured.
+    Three rows; columns formula, x_B, n_atoms, band_gap and band_gap_std of quasirandom structures, band_gap_shared_site
+    and its _std, band_gap_measured.
     """
     alloy = found.alloy
     first, last = (alloy.alloy.formula(Fraction(end)) for end in (0, 1))

@@ -121,7 +121,7 @@ class PseudobinaryAlloy:
         """The x of a formula of this alloy, such as Al0.3Ga0.7As.
 
         Raises:
-            InputError: it cannot be read, is not of this alloy, or needs too large a quasirandom cell.
+            InputError: it cannot be read, is not of this alloy, or needs too large a quasirandom structure.
         """
         shown = formula[:80]
         how = f"write it as in {formulas.mixture(self.names, 1, 3)}"
@@ -164,7 +164,7 @@ class PseudobinaryAlloy:
         """A crystal of this alloy with the cell and the free coordinates that belong to its x.
 
         Args:
-            crystal: with the cell and the coordinates of the first, as orderings and quasirandom cells are made.
+            crystal: with the cell and the coordinates of the first, as orderings and quasirandom structures are made.
         """
         x = self.fraction(crystal)
         parent, own = self.first.lattice, self.lattice(x)

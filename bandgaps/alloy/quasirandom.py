@@ -40,7 +40,7 @@ def special_quasirandom_structure(parent: Structure, elements: System, x: Fracti
 
 
 def cell_size(x: Fraction, basis: int) -> int:
-    """Sites of the sublattice in a quasirandom cell: whole cells, and at least 64 sites if 100 are enough for that.
+    """Sites of the sublattice in a quasirandom structure: whole cells, at least 64 sites if 100 are enough for that.
 
     Args:
         x: fraction of the second element.
