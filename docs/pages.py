@@ -20,6 +20,7 @@ PAGES = {
     "DISCUSSION.md": "docs/DISCUSSION.md.j2",
     "docs/options.md": "docs/options.md.j2",
     "docs/trials.md": "docs/trials.md.j2",
+    "docs/speed.md": "docs/speed.md.j2",
     "data/models/README.md": "docs/models.md.j2",
     "data/orderings/README.md": "docs/orderings.md.j2",
 }
@@ -49,10 +50,20 @@ FILES = {
     "benchmarks": "benchmarks/results.json",
     "trials": "data/metrics/trials.json",
     "examples": "docs/examples.json",
+    "scale": "benchmarks/scale.json",
 }
 """What templates call each JSON file. Gaps and errors in them are in eV."""
 
-FILTERS = {"f2": ".2f", "f3": ".3f", "g3": ".3g", "g4": ",.4g", "whole": ",d", "percent": ".0%", "percent1": ".1%"}
+FILTERS = {
+    "f0": ".0f",
+    "f2": ".2f",
+    "f3": ".3f",
+    "g3": ".3g",
+    "g4": ",.4g",
+    "whole": ",d",
+    "percent": ".0%",
+    "percent1": ".1%",
+}
 """How templates print numbers; units stand in the prose."""
 
 
@@ -135,11 +146,13 @@ def fill(text: str, values: dict[str, Values], name: str) -> str:
         raise InputError(f"{name}, line {lines[-1]}: {error}") from None
 
 
-def _block(text: str, last: int | None = None) -> str:
-    """What a command printed, or its last lines, as a block of Markdown that is shown as it stands."""
+def _block(text: str, start: str = "") -> str:
+    """What a command printed, from the line that has `start` to the next empty one, as Markdown shows it verbatim."""
     lines = text.splitlines()
-    shown = lines if last is None else ["...", *lines[-last:]]
-    return "\n".join(f"    {line}".rstrip() for line in shown)
+    if start:
+        lines = [*lines[next(number for number, line in enumerate(lines) if start in line) :], ""]
+        lines = ["...", *lines[: lines.index("")]]
+    return "\n".join(f"    {line}".rstrip() for line in lines)
 
 
 def _printer(form: str) -> Callable[[Any], str]:
