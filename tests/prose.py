@@ -1,10 +1,12 @@
-"""Sentences of a Markdown page as a reader counts them."""
+"""Sentences of a Markdown page as a reader counts them, and examples that are as they were."""
 
 from __future__ import annotations
 
 import re
 
-ABBREVIATED = r"\b(?:al|Phys|Rev|Mater|Chem|Lett|Comput|Theory|Sci|Appl|Cryst|Ref|Inf|Proc|Struct|[A-Z])\."
+import pytest
+
+ABBREVIATED = r"\b(?:al|Nat|Phys|Rev|Mater|Chem|Lett|Comput|Theory|Sci|Appl|Cryst|Ref|Inf|Proc|Struct|[A-Z])\."
 END = re.compile(r"(?<=[.!?])[*)_]*\s+(?=[A-ZÅσ*`\[(_])")
 
 
@@ -45,3 +47,13 @@ def _blocks(page: str) -> list[str]:
         else:
             found[-1] += " " + line.strip()
     return found + cells(page)
+
+
+def assert_alike(now: dict[str, str], kept: dict[str, str]) -> None:
+    """The same words and, within 0.02, the same numbers in two runs of an example of `docs.examples`."""
+    assert now.keys() == kept.keys()
+    for key in now:
+        told, before = (re.sub(r"\s+", " ", re.sub(r"\d+(?:\.\d+)?", "#", each[key])) for each in (now, kept))
+        assert told == before
+        numbers = ([float(number) for number in re.findall(r"\d+\.\d+", each[key])] for each in (now, kept))
+        assert next(numbers) == pytest.approx(next(numbers), abs=0.02)

@@ -8,13 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import ROOT, SAMPLE
+from prose import assert_alike
 
-from bandgaps.alloy import measured_curves, mixing, random_alloy
+from bandgaps.alloy import ends, measured_curves, mixing, random_alloy
 from bandgaps.alloy.pseudobinary import PseudobinaryAlloy
 from bandgaps.formulas import composition_keys
 from bandgaps.structure import model_files, neighbors
 from bandgaps.structure.ensemble import Model
 from bandgaps.table import storage
+from docs import examples
 
 FOLDER = ROOT / "data" / "models" / "megnet-multifidelity"
 CALCULATED = ("pbe", "gllbsc", "hse", "snumat")
@@ -99,6 +101,18 @@ def test_gaps_are_smooth_in_volume(model: Model, fidelity: str) -> None:
     assert bends[-2] < 0.01 and bends[-1] < 0.06  # one crystal turns from an insulator into a metal on the way
     steps = np.sort(np.abs(np.diff(gaps, axis=1)).max(axis=1))
     assert steps[-2] < 0.02  # 7 eV in the logarithm of the volume; measured deformation potentials reach 10 eV
+
+
+def test_the_examples_of_the_readme_are_its_own(model: Model) -> None:
+    """Written anew by `python -m docs --examples`."""
+    kept = json.loads((ROOT / examples.FILE).read_text(encoding="utf-8"))
+    assert_alike(examples.run(examples.COMMANDS["crystal"]), kept["crystal"])
+    alloy = random_alloy.PredictedAlloy(ends.of_system(("GaAs", "AlAs")), model, "experiment")
+    shared = alloy.shared_sites([0.3])["band_gap"][0]
+    (line,) = [
+        line for line in kept["alloy"]["prints"].splitlines() if line.split()[:1] == ["Al0.3Ga0.7As"] and "±" in line
+    ]
+    assert float(line.split()[5]) == pytest.approx(shared, abs=0.002)
 
 
 def test_fidelities_are_in_their_order(model: Model) -> None:
