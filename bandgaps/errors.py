@@ -63,7 +63,7 @@ def exit_code(main: Callable[[], None]) -> int:
 
 
 def _discard_output() -> None:
-    """What is left to be printed goes nowhere, or Python complains of it once more when it ends."""
+    """Discard what is left to print, or Python reports the closed pipe once more when it ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -1,4 +1,4 @@
-"""What the trees of a forest say together: the median, intervals that hold what they promise, and how likely a metal.
+"""From the trees of a forest: the median gap, intervals with their coverage, and the probability of a metal.
 
 The leaf means of a forest's trees are a distribution of the gap (quantile regression forests: Meinshausen, J. Mach.
 Learn. Res. 7, 983). Its quantiles are widened or narrowed until they hold the right share of rows that the trees were
@@ -59,7 +59,7 @@ class Distribution:
         return self.values.mean(axis=1, dtype=np.float64)
 
     def without_metals(self) -> Distribution:
-        """The same without the trees that say "metal"; where all do, with all of them."""
+        """The same distribution without the trees that say "metal"; with all trees where all say so."""
         gapped = self.values > ZERO
         dropped = gapped.any(axis=1, keepdims=True) & ~gapped
         values = np.where(dropped, np.nan, self.values)
@@ -158,7 +158,7 @@ def _quantiles(found: Distribution, share: float) -> tuple[np.ndarray, np.ndarra
 
 
 def _conformal(scores: np.ndarray, share: float) -> float:
-    """The smallest score that holds the share of one more row of the same kind; 0 without rows."""
+    """The conformal quantile: the score that one more row stays below with probability `share`; 0 without rows."""
     if not scores.size:
         return 0.0
     rank = min(int(np.ceil(share * (scores.size + 1))), scores.size)

@@ -3,10 +3,10 @@
 How well gaps are predicted from compositions alone, on both gap tasks of matbench and their official five folds.
 
 Every variant of the model says which data beyond the fold's training rows it uses. Settings were fixed beforehand on
-inner validation rows, a fifth of each fold's training rows: a third or 0.6 of the features at a split, groups of 2, 3
-or 4 rows that are still split, 100 or 300 trees, with and without element fractions and the columns of electron
-counting, teachers of 12 or 60 trees. Known PBE gaps as further features brought nothing there. Test rows chose
-nothing; they were scored anew whenever the features or the recipe had changed.
+inner validation rows, a fifth of each fold's training rows. Tried were a third or 0.6 of the features at a split, and
+2, 3 or 4 rows in the smallest group that is split. So were 100 or 300 trees, features with and without element
+fractions and electron counts, and teachers of 12 or 60 trees. Known PBE gaps as further features brought nothing. Test
+rows chose nothing; they were scored anew whenever features or recipe had changed.
 
 The parts besides the two tasks: `alloys` and `textbook`, as benchmarks/matbench_checks.py says. Prints tables in
 Markdown and writes data/metrics/matbench.json after each fold, so that a run that is stopped goes on where it was.

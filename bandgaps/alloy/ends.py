@@ -116,7 +116,7 @@ def _between(one: pd.Series, other: pd.Series, system: System) -> PseudobinaryAl
 
 
 def _no_common_structure(system: System, first: pd.DataFrame, second: pd.DataFrame) -> NoCommonStructureError:
-    """What to say where the stable crystals of the ends differ."""
+    """The message where the stable crystals of the ends have different structures."""
     pairs = product(first.itertuples(), second.itertuples())
     choices = [(one.material_id, other.material_id) for one, other in pairs if one.prototype == other.prototype]
     own = " and ".join(

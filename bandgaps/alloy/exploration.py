@@ -103,7 +103,7 @@ def _write(table: pd.DataFrame, path: Path) -> None:
 
 
 def metrics(found: Exploration, wanted: Sequence[str]) -> dict[str, Any]:
-    """What was found, in numbers (eV): deviations from the measured curve, and the gaps of the compositions wanted."""
+    """The results as numbers (eV): deviations from the measured curve, and gaps of the compositions asked for."""
     alloy, computed = found.alloy, found.alloy.first_principles()
     return {
         "fidelity": alloy.fidelity,
@@ -118,7 +118,7 @@ def metrics(found: Exploration, wanted: Sequence[str]) -> dict[str, Any]:
 
 
 def _of_first_principles(alloy: PredictedAlloy, computed: pd.DataFrame) -> dict[str, Any]:
-    """Means of calculated gaps and how far they are from the measured curve (eV), which no model of such gaps mends."""
+    """Means of calculated gaps and how far they are from the measured curve (eV), the functional's own error."""
     means = alloy.means(computed)
     own = {
         f"{x:.3g}": {"orderings": count, "band_gap": gap}

@@ -57,7 +57,7 @@ class MeasuredAlloy:
 
     @property
     def label(self) -> str:
-        """Such as GaAs-AlAs."""
+        """The formulas of the ends, such as GaAs-AlAs."""
         return "-".join(self.names)
 
     @property

@@ -56,12 +56,12 @@ class Mixtures:
     composition: np.ndarray
 
     def of(self, rows: np.ndarray) -> Mixtures:
-        """Some of them, by a mask or numbers."""
+        """The virtual crystals of some rows, chosen by a mask or by numbers."""
         return Mixtures(*(getattr(self, name)[rows] for name in ("system", "x", "gaps", "inputs", "composition")))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Teach, calibrate and write."""
+    """Add measured alloys to a model folder, calibrate their uncertainty, and write the folder."""
     parser = argparse.ArgumentParser(
         prog="python -m bandgaps.alloy.mixing",
         description=__doc__,
@@ -155,7 +155,7 @@ def left_out(level: MeasuredLevel, known: Mixtures) -> pd.DataFrame:
 
 
 def uncertainty(found: pd.DataFrame) -> AlloyUncertainty:
-    """How sure alloys are, from `left_out`; each system counts once."""
+    """The uncertainty of alloys, from the errors in `left_out`; each system counts once."""
     systems = [rows for _, rows in found.groupby("system")]
     whole = [rows for rows in systems if rows["gap"].notna().all()]
     own = AlloyUncertainty(float(np.sqrt(np.mean([bowing_error(rows) ** 2 for rows in whole]))))

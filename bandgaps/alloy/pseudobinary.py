@@ -90,7 +90,7 @@ class PseudobinaryAlloy:
 
     @property
     def label(self) -> str:
-        """Such as Si-Ge or GaAs-AlAs."""
+        """The formulas of the ends, such as Si-Ge or GaAs-AlAs."""
         return "-".join(self.names)
 
     @cached_property
@@ -99,7 +99,7 @@ class PseudobinaryAlloy:
         return orderings.sublattice(self.first, self.elements[0])
 
     def composition(self, x: float) -> Composition:
-        """What the first crystal's cell holds at x."""
+        """The composition of the first crystal's cell at x."""
         a, b = self.elements
         count = len(self.sublattice)
         return self.first.composition - Composition({a: count}) + Composition({a: (1 - x) * count, b: x * count})

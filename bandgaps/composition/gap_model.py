@@ -45,11 +45,11 @@ class GapModel:
     teacher: GapModel | None = None
 
     def distribution(self, X: np.ndarray) -> Distribution:
-        """What the trees say of rows of `features.features`, shape (rows, 258)."""
+        """The predicted distribution for rows of `features.features`, shape (rows, 258)."""
         return self._distributions(X)[0]
 
     def _distributions(self, X: np.ndarray) -> tuple[Distribution, Distribution | None]:
-        """What the trees say, and before them the teacher's where there is one."""
+        """The predicted distribution; where there is a teacher, its predictions are among the features."""
         calculated = self.teacher.distribution(X) if self.teacher else None
         if calculated is not None:
             X = with_answers(X, answers(calculated))

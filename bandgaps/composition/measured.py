@@ -63,7 +63,7 @@ class Gaps:
         return cls(formulas, X, y, hashes)
 
     def where(self, rows: np.ndarray) -> Gaps:
-        """Those of some rows, given by number or by a mask."""
+        """The gaps of some rows, chosen by numbers or by a mask."""
         numbers = np.arange(len(self.y))[rows]
         formulas = [self.formulas[number] for number in numbers.tolist()]
         return Gaps(formulas, self.X[numbers], self.y[numbers], self.hashes[numbers])
@@ -71,7 +71,7 @@ class Gaps:
 
 @dataclass(frozen=True)
 class Lessons:
-    """What a pupil learns from.
+    """The training rows of the forest of measured gaps, the pupil.
 
     Attributes:
         X: features and a teacher's answers, shape (rows, 262).
@@ -87,7 +87,7 @@ class Lessons:
 
     @classmethod
     def of(cls, measured: Gaps, guessed: np.ndarray, told: np.ndarray, calculated: Gaps) -> Lessons:
-        """All measured compositions with guesses, then those among the calculated ones with what is told of them.
+        """All measured compositions with predicted PBE gaps, then those among the calculated ones with their teacher's.
 
         Args:
             measured: measured gaps.
@@ -108,7 +108,7 @@ class Lessons:
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """What forests say of measured compositions that they were not grown on.
+    """Predictions of measured compositions by forests that were not grown on them.
 
     Attributes:
         found: for each row.
@@ -122,7 +122,7 @@ class OutOfFold:
 
     @property
     def unknown(self) -> OutOfFold:
-        """Those rows of which the teacher did not know the composition either: each composition once."""
+        """The rows whose composition the teacher did not know either; each composition comes once."""
         rows = ~self.calculated
         return OutOfFold(self.found.of(rows), self.y[rows], self.calculated[rows])
 
@@ -200,7 +200,7 @@ def fit_pupil(taught: Lessons, teacher: GapModel | None, seed: int, jobs: int) -
 
 
 def lessons(calculated: Gaps, measured: Gaps, teacher: GapModel, seed: int, jobs: int) -> Lessons:
-    """Measured compositions with answers of teachers that do not know them; then those the teacher knows, with its.
+    """Measured compositions with predictions of teachers that do not know them, then again those that one knows.
 
     Args:
         calculated: PBE gaps.

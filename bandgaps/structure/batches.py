@@ -54,7 +54,7 @@ def of(graphs: Graphs, fidelity: np.ndarray | None = None, electrons: np.ndarray
 
 
 def occupancies(numbers: np.ndarray, mixtures: np.ndarray) -> np.ndarray:
-    """The parts of the elements in sites of these numbers, shape (numbers, FIRST_MIXTURE)."""
+    """The fraction of each element on sites of these kinds, shape (numbers, FIRST_MIXTURE)."""
     parts = (numbers[:, None] == np.arange(FIRST_MIXTURE)).astype(np.float32)
     shared = numbers >= FIRST_MIXTURE
     parts[shared] = mixtures[numbers[shared] - FIRST_MIXTURE]

@@ -52,7 +52,7 @@ def size_mismatch(graphs: Graphs) -> np.ndarray:
 
 
 def _features(numbers: np.ndarray, atoms: np.ndarray) -> np.ndarray:
-    """Of compositions with equally many elements; atomic numbers and atoms have the shape (elements, rows)."""
+    """Features of compositions with equally many elements; numbers and atoms have the shape (elements, rows)."""
     return np.hstack([magpie.statistics(numbers, atoms), _electron_counts(numbers, atoms)])
 
 

@@ -106,12 +106,12 @@ class Graphs:
 
 
 def merged(graphs: Graphs) -> Graphs:
-    """The same crystals with one atom in place of all that no graph network can tell apart, and likewise for bonds.
+    """The same crystals with equivalent atoms merged into one, and equivalent bonds too.
 
-    Atoms of an element whose bonds are alike, in length and in the atoms they lead to, have the same vectors in every
-    layer of a network that starts from elements and distances, and so have their bonds. One of each is kept, with the
-    number it stands for. The classes are those of colour refinement (the coarsest equitable partition; Berkholz et al.,
-    Theory Comput. Syst. 60, 581), within `SAME_DISTANCE`; a bond gets the mean length of its like.
+    Atoms of an element are equivalent if their bonds are alike, in length and in the atoms they lead to. A network that
+    starts from elements and distances gives them the same vectors in every layer. One of each is kept, with the number
+    that it stands for. The classes are those of colour refinement (the coarsest equitable partition; Berkholz et al.,
+    Theory Comput. Syst. 60, 581), within `SAME_DISTANCE`. A bond gets the mean length of its class.
     """
     from bandgaps.structure.kernels import merge
 

@@ -46,12 +46,12 @@ def _weights(parts: Sequence[Any], settings: Hyperparameters, library: Any) -> d
 
 @cache
 def element_properties(count: int) -> np.ndarray:
-    """What elements are embedded by, each property with mean 0 and standard deviation 1; row: atomic number.
+    """The properties that elements are embedded by, standardised; the row is the atomic number.
 
-    These are Magpie's, with two changes that make an element a neighbour of those above and below it in the periodic
-    table, so that a site shared by two of them is embedded in between as well. Full d and f shells below the valence
-    shell belong to the core (Magpie gives silicon 4 valence electrons and germanium 14), and the number of the space
-    group, which is a label and no quantity, is left out.
+    They are Magpie's with two changes, by which an element is near those above and below it in the periodic table. A
+    site shared by two such elements is then embedded between them. Full d and f shells below the valence shell belong
+    to the core: Magpie gives silicon 4 valence electrons and germanium 14. The number of the space group is left out,
+    for it is a label and no quantity.
     """
     table = elements.elemental_table()[: count - 1].copy()
     place = {name: k for k, name in enumerate(elements.PROPERTIES)}

@@ -143,7 +143,7 @@ def _in_processes(whole: _Task, jobs: int) -> list[tuple[dict[str, np.ndarray], 
 
 
 def _begin_process(processes: int) -> None:
-    """Let an interruption end a process without a word, and leave the other cores to the other processes."""
+    """Set up a process: an interruption ends it silently, and it leaves the other cores to other processes."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threads.share(processes)
     backend.use_threads(threads.count(), 1)

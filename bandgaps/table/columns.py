@@ -64,7 +64,7 @@ def _check_numbers(table: pd.DataFrame, name: str, path: Path | str) -> None:
 
 
 def _check_limit(table: pd.DataFrame, name: str, most: float, unit: str, path: Path | str) -> None:
-    """Raise InputError for the first number that is too large; what is no number is another's concern."""
+    """Raise InputError for the first number that is too large; other checks see to what is no number."""
     values = numbers(table[name])
     wrong = np.isfinite(values) & (values.abs() > most)
     if wrong.any():

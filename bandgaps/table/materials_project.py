@@ -92,7 +92,7 @@ class Server:
         self._client: SummaryRester = self.ask(partial(connection.within, connection.LONGEST, start), lambda made: made)
 
     def ask(self, request: Callable[[], Any], read: Callable[[Any], Answer]) -> Answer:
-        """What `read` makes of the answer to a request, which is tried again while the trouble may pass.
+        """Send a request and return what `read` makes of its answer; trouble that may pass is tried again.
 
         Our own mistakes are never tried again: a call that the client's function does not take, and whatever `read`
         raises but an UnexpectedAnswerError.
