@@ -1,7 +1,7 @@
 # make figures   run the five scripts, as far as something has changed since they last ran
 #                MP_API_KEY=... make figures                      with real data
 #                make figures SYSTEM=Ge-Sn COMPOSITION=Ge9Sn1     of another alloy; TARGET=, SOURCE=, MODEL= as below
-# make docs      write the numbers of the reference run into README.md and the other pages
+# make docs      write the pages anew from templates, numbers and options; .venv/bin/python -m docs --examples for the examples
 # make test      the tests;  make lint   style and types;  make lock   write the lock files anew (needs uv)
 # make bench     every part against the peer it replaces;  make bench-scale   how cost grows with the table
 # make torture   try to break every script, in an hour or two; TORTURE="--parts inputs" for a part of it
