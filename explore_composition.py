@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             table = table.assign(band_gap_experiment=gaps["band_gap"], band_gap_experiment_std=gaps["band_gap_std"])
         path = options.figures / f"{''.join(system)}-composition-{name}.pdf"
         part = "left out" if name == "non-metals" else "included"
-        title = f"What is the gap of {options.system}, from its composition alone?\n{name}: metals {part}"
+        title = f"What gap has {options.system}, from the composition alone?\n{name}: metals {part}"
         figures.composition_sweep(path, table, found.known, system, measured_curves.drawn(system), title)
         print(f"wrote {path}, .png and .csv")
     path = options.metrics / f"{''.join(system)}-composition.json"

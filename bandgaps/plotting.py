@@ -99,8 +99,9 @@ def measured_curve(axes: Axes, measured: Measured | None) -> None:
         axes.plot(measured.x, measured.gap, color=MEASURED, linestyle="--", label=label, zorder=6)
     for x, gap, valleys in measured.crossings if measured else ():
         axes.plot(x, gap, color=MEASURED, marker="|", markersize=6, zorder=6)
-        place: dict[str, Any] = {"xytext": (0, 4), "textcoords": "offset points", "ha": "center"}
-        axes.annotate(valleys.replace("-", "–"), (x, gap), color=MEASURED, fontsize=6.5, zorder=7, **place)
+        place: dict[str, Any] = {"xytext": (0, 4), "textcoords": "offset points", "ha": "center", "zorder": 7}
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.3, "alpha": 0.8}
+        axes.annotate(valleys.replace("-", "–"), (x, gap), color=MEASURED, fontsize=6.5, bbox=box, **place)
 
 
 def alloy_axes(axes: Axes, system: System, title: str) -> None:

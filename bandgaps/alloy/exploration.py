@@ -69,7 +69,7 @@ def draw(found: Exploration, place: Place, anchor: bool) -> None:
     alloy, system = found.alloy, found.alloy.alloy.names
     measured = measured_curves.drawn(system)
     model = f"MEGNet, {levels.NAMES[alloy.fidelity]} gaps" if alloy.fidelity else "MEGNet"
-    asks = f"What is the gap of {alloy.alloy.label}"
+    asks = f"What gap has {alloy.alloy.label}"
     means = alloy.means(found.unscaled)
     _write(means, place("structures-means.csv"))
     title = f"{asks} at {system[0]}'s volume?\n{model}"
@@ -92,7 +92,7 @@ def draw(found: Exploration, place: Place, anchor: bool) -> None:
     _write(found.curve, place("curve.csv"))
     if anchor:
         shifted = scores.anchored_curve(found.curve)
-        title = f"What is the shape of the curve of {alloy.alloy.label}?\n{model}, ends set to the measured ones"
+        title = f"What shape has the curve of {alloy.alloy.label}?\n{model}, ends set to the measured ones"
         figures.anchored(place("curve-anchored.pdf"), shifted, system, measured, title)
 
 

@@ -146,8 +146,8 @@ def importances(path: Path | str, table: pd.DataFrame, label: str) -> None:
         )
         axes.set_yticks(rows, [name.removeprefix("MagpieData ") for name in table["feature"]])
         axes.invert_yaxis()
-        axes.set(xlabel="rise of the MAE (eV)")
-        axes.set_title(f"Which features matter most, if shuffled?\n{label}")
+        axes.set_xlabel("rise of the MAE when shuffled (eV)", loc="right")
+        axes.set_title(f"Which features matter most?\n{label}", loc="right")
 
 
 def composition_sweep(

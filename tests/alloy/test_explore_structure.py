@@ -226,7 +226,7 @@ def test_another_fidelity_and_an_anchored_curve(explored: tuple[Path, Result]) -
     shift = (shifted["band_gap_anchored"] - own["band_gap"]).to_numpy()
     np.testing.assert_allclose(np.diff(shift, n=2), 0, atol=3e-5)
     text = words(folder / "pbe" / "SiGe-disordered-curve-anchored-pbe.pdf")
-    for expected in ("shape of the curve", "shared sites, anchored", "mean over orderings, anchored"):
+    for expected in ("What shape has the curve", "shared sites, anchored", "mean over orderings, anchored"):
         assert expected in text
     off = (shifted["band_gap_anchored"] - shifted["band_gap_measured"]).abs().mean()
     assert found["curves"]["orderings"]["anchored"]["mean_absolute_deviation"] == pytest.approx(off, abs=1e-5)
