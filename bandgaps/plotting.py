@@ -83,7 +83,7 @@ class Measured:
         x: fraction of the second end, shape (n,).
         gap: eV, shape (n,).
         citation: who measured it.
-        crossings: where another valley becomes the lowest: x, gap (eV), and the two, such as Γ-X.
+        crossings: where another valley becomes the lowest: x, gap (eV), and the two, such as Γ-X. A line marks each x.
     """
 
     x: np.ndarray
@@ -97,11 +97,10 @@ def measured_curve(axes: Axes, measured: Measured | None) -> None:
     if measured:
         label = f"measured ({measured.citation})"
         axes.plot(measured.x, measured.gap, color=MEASURED, linestyle="--", label=label, zorder=6)
-    for x, gap, valleys in measured.crossings if measured else ():
-        axes.plot(x, gap, color=MEASURED, marker="|", markersize=6, zorder=6)
-        place: dict[str, Any] = {"xytext": (0, 4), "textcoords": "offset points", "ha": "center", "zorder": 7}
-        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.3, "alpha": 0.8}
-        axes.annotate(valleys.replace("-", "–"), (x, gap), color=MEASURED, fontsize=6.5, bbox=box, **place)
+    for x, _, valleys in measured.crossings if measured else ():
+        axes.axvline(x, color=MEASURED, linewidth=0.5, linestyle=":")
+        place: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "xytext": (2, 2), "textcoords": "offset points"}
+        axes.annotate(valleys.replace("-", "–"), (x, 0), color=MEASURED, fontsize=6.5, zorder=7, **place)
 
 
 def alloy_axes(axes: Axes, system: System, title: str) -> None:
