@@ -141,7 +141,7 @@ multifidelity: | .venv/installed
 	$(RUN) query.py --source file --input $(CRYSTALS) --polymorphs all --formation-energies $(ENERGIES) \
 		--measured $(IDENTIFIED) $(KNOWN) --leave-out Si-Ge --output $(SEVERAL) --metrics data/metrics/multifidelity
 	$(RUN) structure.py --data $(SEVERAL) --fidelities pbe gllbsc hse snumat --members $(MEMBERS) --epochs 24 \
-		--patience 99 --learning-rate 0.003 --later-epochs 12 --output $(BUNDLED) --figures figures/multifidelity \
+		--patience 99 --learning-rate 0.003 --snapshot-epochs 6 --output $(BUNDLED) --figures figures/multifidelity \
 		--metrics data/metrics/multifidelity
 	$(RUN) -m bandgaps.alloy.mixing $(BUNDLED)
 	$(RUN) -m benchmarks.functionals $(IDENTIFIED)

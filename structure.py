@@ -143,8 +143,8 @@ def parser() -> argparse.ArgumentParser:
     add("--patience", type=types.count, metavar="N", help=patience)
     members = "The number of networks in the ensemble (default: 1; 3 for small tables)."
     add("--members", type=types.count, metavar="N", help=members)
-    later = "The most passes for networks of the ensemble after the first (default: as many as --epochs)."
-    add("--later-epochs", type=types.count, metavar="N", help=later)
+    snapshots = "Train each network after the first for N passes, from the weights of the one before it."
+    add("--snapshot-epochs", type=types.count, metavar="N", help=snapshots)
     jobs = "The number of processes that train networks of the ensemble side by side (default: %(default)s)."
     add("--jobs", type=types.count, default=1, metavar="N", help=jobs)
     devices = "The number of GPUs, or of logical CPUs, that share each batch (default: all GPUs)."
@@ -175,7 +175,7 @@ def checked(model: Model, options: argparse.Namespace) -> str:
 
 def choices(options: argparse.Namespace) -> dict[str, Any]:
     """How to train, as `fitting.train` takes it."""
-    settings = ("cutoff", "members", "epochs", "batch_size", "learning_rate", "patience", "later_epochs", "seed")
+    settings = ("cutoff", "members", "epochs", "batch_size", "learning_rate", "patience", "snapshot_epochs", "seed")
     names = (*settings, "devices", "jobs", "restart")
     return {"fidelities": options.fidelities or (), **{name: getattr(options, name) for name in names}}
 

@@ -42,7 +42,7 @@ def train(
     batch_size: int = 64,
     learning_rate: float | None = None,
     patience: int | None = None,
-    later_epochs: int | None = None,
+    snapshot_epochs: int | None = None,
     seed: int = 0,
     devices: int | None = None,
     jobs: int = 1,
@@ -62,7 +62,7 @@ def train(
         batch_size: number of crystals in a step.
         learning_rate: Adam's highest learning rate.
         patience: number of epochs without a lower validation error after which training stops.
-        later_epochs: the largest number of passes for members after the first; by default as many.
+        snapshot_epochs: if given, members after the first go on from the one before for so many epochs.
         seed: decides initial weights and the order of rows.
         devices: how many GPUs, or else logical CPUs, share each batch; by default all GPUs there are.
         jobs: how many processes share the members.
@@ -82,7 +82,7 @@ def train(
     learnt = training_set.summary(parts["train"], names, fidelities)
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "patience": patience}
     settings, count = settings_for(len(rows["train"].targets), names[0], given)
-    settings, count = replace(settings, seed=seed, later_epochs=later_epochs), members or count
+    settings, count = replace(settings, seed=seed, snapshot_epochs=snapshot_epochs), members or count
     print(_announcement(count, learnt, rows["train"], rows["validation"]))
     architecture = Hyperparameters(
         cutoff=cutoff, last_center=cutoff + 1, fidelities=tuple(fidelities), envelope=True, electrons=True

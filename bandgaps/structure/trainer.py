@@ -21,6 +21,7 @@ from bandgaps.structure.training_set import Rows
 
 History = list[dict[str, float]]  # one entry an epoch: member, epoch, loss, train_mae and validation_mae
 Share = tuple[batches.Batch, np.ndarray, np.ndarray]  # crystals, their standardised properties, what each counts
+SNAPSHOT_RATE = 2 / 3  # highest learning rate of a snapshot over that of the first member
 COLUMNS = ("member", "epoch", "loss", "train_mae", "validation_mae")
 
 
@@ -43,8 +44,8 @@ class Training:
         largest_gradient: the norm that longer gradients are shortened to. Such steps are rare and would undo many
             others.
         rounded_from: arrays of more numbers than this are kept in half precision.
-        later_epochs: the largest number of passes for members after the first; None: as many as for the first. A mean
-            over members needs members that err apart more than it needs each to be the best it can be.
+        snapshot_epochs: if given, each member after the first goes on from the best weights of the one before, for so
+            many epochs (snapshot ensemble; Huang et al., arXiv 1704.00109). None: every member has a start of its own.
     """
 
     epochs: int = 60
@@ -58,11 +59,12 @@ class Training:
     warm_up: int = 300
     largest_gradient: float = 2.0
     rounded_from: int = 2_000
-    later_epochs: int | None = None
+    snapshot_epochs: int | None = None
 
-    def of_member(self, member: int) -> Training:
-        """How a member is trained."""
-        return replace(self, epochs=self.later_epochs) if member and self.later_epochs else self
+    def of_snapshots(self) -> Training:
+        """How members after the first are trained, where these go on from the one before."""
+        epochs = self.snapshot_epochs or self.epochs
+        return replace(self, epochs=epochs, patience=epochs, learning_rate=SNAPSHOT_RATE * self.learning_rate)
 
 
 class CheckpointError(InputError):
@@ -105,10 +107,10 @@ class Trainer:
         self.step = _compiled_step(self.vector, self.optimizer, settings, training, self.lowest, self.strategy)
         self.begin(0)
 
-    def begin(self, member: int) -> None:
-        """Set all back to the state before the first epoch of a member."""
+    def begin(self, member: int, start: np.ndarray | None = None) -> None:
+        """Set all back to the state before the first epoch of a member, which starts from random or given weights."""
         generator = np.random.default_rng([self.training.seed, member])
-        self.vector.assign(parameters.initial(self.settings, generator))
+        self.vector.assign(parameters.initial(self.settings, generator) if start is None else start)
         for variable in self.optimizer.variables:
             variable.assign(np.zeros(variable.shape))
         self.member = member

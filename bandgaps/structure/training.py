@@ -51,14 +51,16 @@ def fit(
         restart: whether to begin anew, whatever checkpoints there are.
 
     Raises:
-        InputError: no rows, an element the model has no embedding for, checkpoints of another training, or fewer
-            devices than asked for.
+        InputError: no rows, an element the model has no embedding for, checkpoints of another training, fewer devices
+            than asked for, or several processes for snapshots, of which each needs the one before.
         RunError: the loss is no longer a number, or another run uses the folder of the checkpoints.
     """
     for name, rows in (("training", train), ("validation", validation)):
         if not len(rows.graphs):
             raise InputError(f"no {name} rows; use a larger table")
         ensemble.check_elements(rows.graphs, settings)
+    if jobs > 1 and training.snapshot_epochs:
+        raise InputError("snapshots need one another and cannot be trained side by side; use one job")
     mean, std = float(train.targets.mean()), float(train.targets.std()) or 1.0
     if train.auxiliary is not None:
         settings = replace(settings, properties=2)
@@ -98,20 +100,24 @@ class _Task:
 
     def run(self, report: Callable[[str], None]) -> list[tuple[dict[str, np.ndarray], History]]:
         """The weights and the history of each member."""
-        clock = Clock(sum(self.training.of_member(member).epochs for member in self.members))
-        results: list[tuple[dict[str, np.ndarray], History]] = []
-        trainer = None
+        snapshots = self.training.snapshot_epochs is not None
+        later = self.training.of_snapshots() if snapshots else self.training
+        clock = Clock(self.training.epochs + later.epochs * (len(self.members) - 1))
+        trainer, results, start = self._trainer(self.training), [], None
         for member in self.members:
-            wanted = self.training.of_member(member)
-            if trainer is None or trainer.training != wanted:
-                trainer = Trainer(self.train, self.validation, self.settings, wanted, self.mean, self.std, self.devices)
-            results.append(self._train(trainer, member, clock, report))
+            if member == 1 and snapshots:
+                trainer = self._trainer(later)
+            results.append(self._train(trainer, member, start, clock, report))
+            start = trainer.best if snapshots else None
         return results
 
+    def _trainer(self, training: Training) -> Trainer:
+        return Trainer(self.train, self.validation, self.settings, training, self.mean, self.std, self.devices)
+
     def _train(
-        self, trainer: Trainer, member: int, clock: Clock, report: Callable[[str], None]
+        self, trainer: Trainer, member: int, start: np.ndarray | None, clock: Clock, report: Callable[[str], None]
     ) -> tuple[dict[str, np.ndarray], History]:
-        trainer.begin(member)
+        trainer.begin(member, start)
         checkpoint = self.folder / f"member-{member}.npz" if self.folder else None
         if checkpoint and checkpoint.exists():
             trainer.restore(checkpoint)

@@ -92,19 +92,29 @@ def test_members_trained_in_two_processes_are_those_trained_in_one(tmp_path: Pat
             np.testing.assert_allclose(weights, second[name], atol=1e-3)
 
 
-def test_later_members_can_be_trained_for_fewer_epochs(tmp_path: Path) -> None:
-    settings = replace(QUICK, later_epochs=2)
+def test_snapshots_go_on_from_one_another_also_after_an_interruption(tmp_path: Path) -> None:
+    settings = replace(QUICK, snapshot_epochs=2)
     model, history = training.fit(part(0, 30), part(30, 40), SMALL, settings, 3, tmp_path, silent)
-    epochs = {0: 4, 1: 2, 2: 2}
     assert [(row["member"], row["epoch"]) for row in history] == [
-        (member, epoch + 1) for member, count in epochs.items() for epoch in range(count)
+        *((0, epoch) for epoch in (1, 2, 3, 4)),
+        *((member, epoch) for member in (1, 2) for epoch in (1, 2)),
     ]
-    first, alone = (each.members[0]["readout/0/kernel"] for each in (model, ensemble()[0]))
-    np.testing.assert_allclose(first, alone, atol=1e-3)
-    (tmp_path / "member-1.npz").unlink()
+    alone = ensemble()[0]
+    np.testing.assert_allclose(model.members[0]["readout/0/kernel"], alone.members[0]["readout/0/kernel"], atol=1e-3)
+
+    def moved(one: int, two: int) -> float:
+        kernels = [model.members[member]["block0/bond/phi/0/kernel"] for member in (one, two)]
+        return float(np.abs(kernels[0] - kernels[1]).mean())
+
+    apart = np.abs(alone.members[0]["block0/bond/phi/0/kernel"] - alone.members[1]["block0/bond/phi/0/kernel"]).mean()
+    assert 0 < moved(0, 1) < apart / 3
+    assert 0 < moved(1, 2) < apart / 3
+    (tmp_path / "member-2.npz").unlink()
     again, _ = training.fit(part(0, 30), part(30, 40), SMALL, settings, 3, tmp_path, silent)
     for one, two in zip(model.predict(rows().graphs), again.predict(rows().graphs), strict=True):
         np.testing.assert_allclose(one, two, atol=5e-3)
+    with pytest.raises(InputError, match="use one job"):
+        training.fit(part(0, 30), part(30, 40), SMALL, settings, 3, tmp_path, silent, jobs=2)
 
 
 def test_predicting_less_than_nothing_costs_nothing() -> None:
