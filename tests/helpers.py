@@ -64,6 +64,15 @@ def assert_failed(result: Result, code: int, *words: str) -> None:
         assert word in lines[-1], (word, lines[-1])
 
 
+def snapshot(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def is_one_line(text: str) -> bool:
+    return text.startswith("error: ") and text.count("\n") == 1 and text.endswith("\n")
+
+
 def first_rows(number: int) -> tuple[list[str], list[list[Any]]]:
     """The columns and the first rows of the Materials Project of 2019, without reading all of it."""
     decoder = json.JSONDecoder()

@@ -1,15 +1,22 @@
-"""What several tests of this room share: a small table with two polymorphs, a gap of 0 eV and an isolated atom."""
+"""What several tests of this room share: a small table, and a Materials Project on loopback."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from downloads import contents
+from materials_project_server import KEY, Documents, Server, many_crystals, serving
 from pymatgen.core import Lattice, Structure
+
+from bandgaps.table import download
+from bandgaps.table.materials_project import Query
 
 os.environ.setdefault("MPRESTER_BACKOFF_FACTOR", "0")  # the client reads it once, when it is imported
 SILICON = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.431), ["Si"], [[0, 0, 0]])
@@ -17,6 +24,7 @@ SILICON = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.431), ["Si"], [[0, 
 
 @pytest.fixture
 def table() -> pd.DataFrame:
+    """Two polymorphs, a gap of 0 eV and an isolated atom."""
     columns = {
         "material_id": ["a", "b", "c", "d"],
         "formula": ["Si", "Si", "SiC", "Ne"],
@@ -41,3 +49,33 @@ def schema_made_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SummaryDoc, "model_json_schema", lru_cache(SummaryDoc.model_json_schema))
         yield
+
+
+@pytest.fixture(scope="session")
+def documents() -> Documents:
+    """What the Materials Project holds."""
+    return many_crystals()
+
+
+@pytest.fixture
+def server(documents: Documents, schema_made_once: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A Materials Project that the client in this process asks."""
+    with serving(documents) as running:
+        monkeypatch.setenv("MP_API_ENDPOINT", running.endpoint)
+        yield running
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    """Where a download keeps what has come."""
+    return tmp_path / ".bandgaps.download"
+
+
+@pytest.fixture(scope="session")
+def undisturbed(
+    documents: Documents, schema_made_once: None, tmp_path_factory: pytest.TempPathFactory
+) -> list[dict[str, Any]]:
+    """The rows of a download to which nothing happens."""
+    with serving(documents) as running, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MP_API_ENDPOINT", running.endpoint)
+        return contents(download.download(Query(), KEY, tmp_path_factory.mktemp("cache")))
