@@ -117,17 +117,19 @@ def merged(graphs: Graphs) -> Graphs:
 
     def run(start: int, stop: int) -> tuple[np.ndarray, ...]:
         part = graphs.between(start, stop)
-        copies = [
-            np.ascontiguousarray(array) for array in (part.atom_copies, part.bond_copies)
-        ]  # compiled for one kind
-        atoms = part.atomic_numbers, copies[0], part.atom_offsets
-        return merge(*atoms, part.distances, part.first, part.second, copies[1], part.bond_offsets, SAME_DISTANCE)
+        numbers, atom_copies, first, second, bond_copies = (
+            np.require(array, np.int32, ["C", "W"])  # one kind of array, for which all is compiled once
+            for array in (part.atomic_numbers, part.atom_copies, part.first, part.second, part.bond_copies)
+        )
+        atoms, bonds = (numbers, atom_copies, part.atom_offsets), (part.distances, first, second, bond_copies)
+        return merge(*atoms, *bonds, part.bond_offsets, SAME_DISTANCE)
 
     bounds = np.searchsorted(graphs.bond_offsets, np.arange(0, graphs.bond_offsets[-1], BONDS_A_PART)).tolist()
     bounds = sorted({0, *bounds, len(graphs)}) if len(graphs) else [0, 0]
     with ThreadPoolExecutor(threads.count()) as pool:
         columns = zip(*pool.map(run, bounds[:-1], bounds[1:]), strict=True)
     atoms, atom_copies, atom_counts, distances, first, second, bond_copies, bond_counts = map(np.concatenate, columns)
+    first, second = (ends.astype(graphs.first.dtype, copy=False) for ends in (first, second))
     offsets = offsets_of(atom_counts), offsets_of(bond_counts)
     return Graphs(graphs.cutoff, atoms, distances, first, second, *offsets, atom_copies, bond_copies, graphs.mixtures)
 

@@ -27,7 +27,6 @@ def search(
     offsets: np.ndarray,
     cutoff: float,
     tolerance: float,
-    index: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Find the bonds of crystals, each pair of atoms once, and write them down from both ends.
 
@@ -42,19 +41,21 @@ def search(
         offsets: of atoms, shape (crystals + 1,).
         cutoff: Å.
         tolerance: on the square of the cutoff, Å².
-        index: any array of the type that the numbers of atoms get.
 
     Returns:
         Bonds of each atom, shape (atoms,); of each bond, sorted by first atom, the length (Å), first and second atom
         counted within their crystal, shape (bonds,).
     """
     square = cutoff * cutoff + tolerance
-    sizes = np.diff(offsets)
-    images = np.zeros(np.sum(sizes * (sizes + 1)) // 2, np.int32)  # bonds of each pair of atoms
+    crystals, pairs = len(offsets) - 1, 0
+    for crystal in range(crystals):
+        size = offsets[crystal + 1] - offsets[crystal]
+        pairs += size * (size + 1) // 2
+    images = np.zeros(pairs, np.int32)  # bonds of each pair of atoms
     counts = np.zeros(len(positions), np.int64)
     halves = np.empty(32 * len(positions) + 64, np.float32)
     pair, total = 0, 0
-    for crystal in range(len(sizes)):
+    for crystal in range(crystals):
         r = triangles[crystal]
         width, depth, height = r[0, 0], r[1, 1], r[2, 2]
         per_width, per_depth, reach = 1 / width, 1 / depth, np.sqrt(square) / height
@@ -77,7 +78,7 @@ def search(
                         shift = d0 + lean_01 * (d1 + n1) + lean_02 * (d2 + n2)
                         low_0, high_0 = _cells(-shift, np.sqrt(max(left - y * y, 0.0)) * per_width, along_0)
                         if total + high_0 - low_0 > len(halves):
-                            halves = np.concatenate((halves, np.empty(len(halves) + high_0 - low_0, np.float32)))
+                            halves = _longer(halves, len(halves) + high_0 - low_0)
                         for n0 in range(low_0, high_0):
                             if i == j and n0 == 0 and n1 == 0 and n2 == 0:
                                 continue  # the atom itself
@@ -90,11 +91,13 @@ def search(
                     counts[j] += total - before
                 pair += 1
 
-    ends = np.cumsum(counts)
-    cursor, bonds = ends - counts, ends[-1] if len(ends) else 0
-    distances, first, second = np.empty(bonds, np.float32), np.empty(bonds, index.dtype), np.empty(bonds, index.dtype)
+    cursor, bonds = np.empty(len(counts), np.int64), 0
+    for i in range(len(counts)):
+        cursor[i] = bonds
+        bonds += counts[i]
+    distances, first, second = np.empty(bonds, np.float32), np.empty(bonds, np.int32), np.empty(bonds, np.int32)
     pair, total = 0, 0
-    for crystal in range(len(sizes)):
+    for crystal in range(crystals):
         start = offsets[crystal]
         for i in range(start, offsets[crystal + 1]):
             for j in range(i, offsets[crystal + 1]):
@@ -109,6 +112,15 @@ def search(
                     total += 1
                 pair += 1
     return counts, distances, first, second
+
+
+@_compiled
+def _longer(array: np.ndarray, more: int) -> np.ndarray:
+    """The same array with so many places more."""
+    longer = np.empty(len(array) + more, array.dtype)
+    for at in range(len(array)):
+        longer[at] = array[at]
+    return longer
 
 
 @_compiled
@@ -150,12 +162,8 @@ def merge(
     """
     crystals, atoms, bonds = len(atom_offsets) - 1, len(atomic_numbers), len(distances)
     numbers, atoms_of, atom_counts = np.empty(atoms, np.int32), np.empty(atoms, np.int32), np.zeros(crystals, np.int64)
-    lengths, bonds_of, bond_counts = (
-        np.empty(bonds, np.float32),
-        np.empty(bonds, np.int32),
-        np.zeros(crystals, np.int64),
-    )
-    ones, others = np.empty(bonds, first.dtype), np.empty(bonds, first.dtype)
+    lengths, bonds_of = np.empty(bonds, np.float32), np.empty(bonds, np.int32)
+    ones, others, bond_counts = np.empty(bonds, np.int32), np.empty(bonds, np.int32), np.zeros(crystals, np.int64)
     atom, bond = 0, 0
     for crystal in range(crystals):
         begin, end = bond_offsets[crystal], bond_offsets[crystal + 1]
@@ -164,29 +172,42 @@ def merge(
         z, members = atomic_numbers[begin:end], atom_copies[begin:end]
         shell, mean = _shells(d, copies, same)
         kind, representative = _kinds(z, i, j, shell, copies)
+        shells = len(mean)
 
         atom_counts[crystal] = len(representative)
-        numbers[atom : atom + len(representative)] = z[representative]
         atoms_of[atom : atom + len(representative)] = 0
         for a in range(len(z)):
             atoms_of[atom + kind[a]] += members[a]
+        low = 0
         for a in range(len(representative)):
-            low = np.searchsorted(i, representative[a])
-            high = np.searchsorted(i, representative[a], side="right")
-            ends = kind[j[low:high]] * len(mean) + shell[low:high]
+            numbers[atom + a] = z[representative[a]]
+            while low < len(i) and i[low] < representative[a]:
+                low += 1
+            high = low
+            while high < len(i) and i[high] == representative[a]:
+                high += 1
+            ends = np.empty(high - low, np.int64)
+            for b in range(high - low):
+                ends[b] = kind[j[low + b]] * shells + shell[low + b]
             previous = -1
-            for b in np.argsort(ends):
+            for b in _order(ends):
                 if ends[b] == previous:
                     bonds_of[bond - 1] += copies[low + b]
                     continue
                 previous = ends[b]
-                ones[bond], others[bond], lengths[bond] = a, ends[b] // len(mean), mean[ends[b] % len(mean)]
+                ones[bond], others[bond], lengths[bond] = a, previous // shells, mean[previous % shells]
                 bonds_of[bond] = copies[low + b]
                 bond_counts[crystal] += 1
                 bond += 1
         atom += len(representative)
-    left = numbers[:atom].copy(), atoms_of[:atom].copy(), atom_counts
-    return (*left, lengths[:bond].copy(), ones[:bond].copy(), others[:bond].copy(), bonds_of[:bond].copy(), bond_counts)
+    left = numbers[:atom], atoms_of[:atom], atom_counts
+    return (*left, lengths[:bond], ones[:bond], others[:bond], bonds_of[:bond], bond_counts)
+
+
+@_compiled
+def _order(keys: np.ndarray) -> np.ndarray:
+    """The indices that bring integers in ascending order; sorting is compiled once, for it takes seconds."""
+    return np.argsort(keys)
 
 
 @_compiled
@@ -194,7 +215,10 @@ def _shells(distances: np.ndarray, copies: np.ndarray, same: float) -> tuple[np.
     """Lengths as integers, those within one interval of width `same` as one; and the mean length of each."""
     shell, mean = np.empty(len(distances), np.int64), np.empty(len(distances), np.float64)
     last, low, total, members = -1, -np.inf, 0.0, 0
-    for b in np.argsort(distances):
+    bits, keys = distances.view(np.int32), np.empty(len(distances), np.int64)
+    for b in range(len(keys)):
+        keys[b] = bits[b]  # which have the order of the lengths, for these are above 0
+    for b in _order(keys):
         if distances[b] > low + same:
             last, low, total, members = last + 1, distances[b], 0.0, 0
         total += copies[b] * float(distances[b])

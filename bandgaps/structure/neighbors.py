@@ -247,7 +247,8 @@ def _bonds(crystals: Crystals, cutoff: float) -> Graphs:
     atoms = crystals.offsets
     index = np.int16 if np.diff(atoms).max(initial=0) < np.iinfo(np.int16).max else np.int32
     crystal = _triangles(crystals.lattices), crystals.periodic, crystals.positions, atoms
-    counts, distances, first, second = search(*crystal, cutoff, SAME_POSITION, np.zeros(0, index))
+    counts, distances, first, second = search(*crystal, cutoff, SAME_POSITION)
+    first, second = first.astype(index, copy=False), second.astype(index, copy=False)
     return whole(
         cutoff, crystals.atomic_numbers, distances, first, second, atoms, offsets_of(counts)[atoms], mixture_table({})
     )
