@@ -16,6 +16,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pandas as pd
 from monty.json import MontyEncoder
 from prototypes import PROTOTYPES
@@ -90,15 +91,22 @@ def encode(table: pd.DataFrame) -> bytes:
 
 def load_reference(path: Path, formulas: set[str]) -> dict[str, list[Row]]:
     """Rows of a table in matminer's format, by reduced formula; structures stay encoded, since most are not needed."""
-    with gzip.open(path) as file:
-        split = json.load(file)
+    text = gzip.decompress(path.read_bytes())
+    split = orjson.loads(text.replace(b" NaN", b" null"))  # matminer writes NaN for a missing number, which JSON lacks
+    position = split["columns"].index("formula")
+    wanted = {symbols(formula) for formula in formulas}
     rows = defaultdict(list)
     for values in split["data"]:
-        row = dict(zip(split["columns"], values, strict=True))
-        formula = Composition(row["formula"]).reduced_formula
-        if formula in formulas:
-            rows[formula].append(row)
+        if symbols(values[position]) in wanted:  # a table has many formulas, and to reduce one takes long
+            formula = Composition(values[position]).reduced_formula
+            if formula in formulas:
+                rows[formula].append(dict(zip(split["columns"], values, strict=True)))
     return rows
+
+
+def symbols(formula: str) -> frozenset[str]:
+    """The symbols in a formula."""
+    return frozenset(re.findall(r"[A-Z][a-z]?", formula))
 
 
 def space_group(structure: Structure) -> int:

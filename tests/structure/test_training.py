@@ -1,16 +1,12 @@
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import ROOT, SAMPLE
+from helpers import SAMPLE
 from pymatgen.core import Element
 
 from bandgaps import elements
@@ -227,39 +223,13 @@ def test_epochs_leave_nothing_behind() -> None:
     assert run.step.experimental_get_tracing_count() == 1  # type: ignore[attr-defined]
 
 
-SHARED_TRAINING = """
-import tensorflow as tf
-cpu, = tf.config.list_physical_devices("CPU")
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from test_training import QUICK, SMALL, part, silent
-from bandgaps.structure import training
-from bandgaps.errors import InputError
-import json
-_, history = training.fit(part(0, 33), part(33, 40), SMALL, QUICK, 1, None, silent, 2)
-try:
-    training.fit(part(0, 33), part(33, 40), SMALL, QUICK, 1, None, silent, 3)
-except InputError as error:
-    print(json.dumps([history, str(error)]))
-"""
-
-
 def test_two_devices_train_as_one_does() -> None:
     """Of the 33 rows the last batch has one, which leaves the second device none."""
-    process = subprocess.run(
-        [sys.executable, "-c", SHARED_TRAINING],
-        env={
-            **os.environ,
-            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}{os.pathsep}{ROOT / 'tests' / 'structure'}",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert process.returncode == 0, process.stderr
-    two, error = json.loads(process.stdout.splitlines()[-1])
-    _, one = training.fit(part(0, 33), part(33, 40), SMALL, QUICK, 1, None, silent)
+    rows = part(0, 33), part(33, 40)
+    one, two = (training.fit(*rows, SMALL, QUICK, 1, None, silent, devices)[1] for devices in (1, 2))
     assert len(one) == len(two) == QUICK.epochs
     for name in ("loss", "train_mae", "validation_mae"):
         np.testing.assert_allclose([row[name] for row in two], [row[name] for row in one], rtol=1e-4)
     assert one[0]["loss"] != one[-1]["loss"]
-    assert "3 devices asked for, but TensorFlow sees 2 (CPU)" in error
+    with pytest.raises(InputError, match=r"3 devices asked for, but TensorFlow sees 2 \(CPU\)"):
+        training.fit(*rows, SMALL, QUICK, 1, None, silent, 3)

@@ -127,7 +127,7 @@ def test_matminer_reads_the_table(tmp_path: Path) -> None:
 
 @needs_shared
 def test_beginning_of_the_materials_project_of_2019(tmp_path: Path) -> None:
-    columns, rows = first_rows(1500)
+    columns, rows = first_rows(600)
     content = {"columns": columns, "index": list(range(len(rows))), "data": rows}
     (tmp_path / "beginning.json").write_text(json.dumps(content))
     output = tmp_path / "table.json.gz"
@@ -136,13 +136,13 @@ def test_beginning_of_the_materials_project_of_2019(tmp_path: Path) -> None:
     table = storage.read(output)
     structures = [Structure.from_dict(row[columns.index("structure")]) for row in rows]
     formulas = {structure.composition.reduced_formula for structure in structures}
-    assert [step["rows"] for step in meta["steps"][:3]] == [1500, 1500, len(formulas)]
+    assert [step["rows"] for step in meta["steps"][:3]] == [600, 600, len(formulas)]
     assert table["formula"].is_unique and set(table["formula"]) <= formulas and len(table) > 0.95 * len(formulas)
     assert not any(alone_within(structure, 4.0) for structure in table["structure"])
     assert {"band_gap_hse", "band_gap_gllbsc", "formation_energy_per_atom"} <= set(table.columns)
     parts = table["split"].value_counts(normalize=True)
-    assert parts["test"] == pytest.approx(0.2, abs=2e-3)
-    assert parts["validation"] == parts["calibration"] == pytest.approx(0.08, abs=2e-3)
+    assert parts["test"] == pytest.approx(0.2, abs=4e-3)
+    assert parts["validation"] == parts["calibration"] == pytest.approx(0.08, abs=4e-3)
 
 
 def alone_within(structure: Structure, cutoff: float) -> bool:
