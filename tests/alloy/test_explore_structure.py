@@ -8,35 +8,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import SHARED, Result, assert_failed, needs_shared, run_here
+from explored import save_models, some_model
+from helpers import SHARED, Result, needs_shared, run_here
 from pdf import colours, rgb, words
 from pymatgen.core import Structure
 
 import explore_structure
 from bandgaps import plotting
 from bandgaps.alloy import first_principles, measured_curves, quasirandom
-from bandgaps.alloy.pseudobinary import PseudobinaryAlloy, diamond
-from bandgaps.structure import ensemble, model_files, neighbors, network
-from bandgaps.structure.calibration import Calibration
+from bandgaps.alloy.pseudobinary import diamond
+from bandgaps.structure import neighbors
 
 WEIGHTS = SHARED / "megnet-weights"
 PUBLISHED = WEIGHTS / "mp-2018.6.1" / "band_gap_regression.hdf5"
-FIDELITIES = ("pbe", "gllbsc", "hse", "experiment")
 NAMES = ("disordered-structures", "disordered-structures-scaled")
-
-
-def some_model(fidelities: tuple[str, ...] = FIDELITIES) -> ensemble.Model:
-    """Two members with random weights: enough to tell whether the right crystals reach it."""
-    settings = network.Hyperparameters(fidelities=fidelities)
-    members = []
-    for seed in (0, 1):
-        generator = np.random.default_rng(seed)
-        shapes = settings.weight_shapes().items()
-        members.append(
-            {name: generator.normal(0, shape[0] ** -0.5, shape).astype(np.float32) for name, shape in shapes}
-        )
-    calibrations = {name: Calibration(floor=0.1, scale=2.0, wide=2.2) for name in fidelities}
-    return ensemble.Model(settings, members, mean=0.9, calibrations=calibrations)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -60,8 +45,7 @@ def cells_made_once() -> Iterator[None]:
 def explored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     """A folder in which explore_structure.py has run with that model, and what it printed."""
     folder = tmp_path_factory.mktemp("explored")
-    model_files.save(some_model(), folder / "data" / "models" / "megnet-multifidelity")
-    model_files.save(some_model(()), folder / "single")
+    save_models(folder)
     return folder, explore(folder, "--max-atoms", 6, "--composition", "Si49Ge51")
 
 
@@ -251,53 +235,6 @@ def test_an_alloy_of_compounds_of_which_no_gap_was_measured(explored: tuple[Path
     found = metrics(explored[0], "other/MgOCaO-structure-single.json")
     assert found["fidelity"] is found["straight-line"] is found["curves"]["orderings"]["anchored"] is None
     assert found["compositions"][0]["formula"] == "Ca0.25Mg0.75O" and "Ca0.25Mg0.75O lies" in result.stdout
-
-
-@pytest.mark.parametrize(
-    ("arguments", "wanted"),
-    [
-        (["--system", "Na-Cl"], ["--system", "Na-Cl", "C, Si, Ge, Sn"]),
-        (["--system", "GaAs"], ["--system", "'GaAs'", "GaAs-AlAs"]),
-        (["--system", "GaAs-InP"], ["--system", "do not differ in one element", "Ga, As", "In, P"]),
-        (["--system", "Ga2O3-GaN"], ["--system", "different amounts of Ga"]),
-        (["--system", "CdTe-MnTe"], ["--system", "MnTe is none of the", "give both ends as files"]),
-        (
-            ["--system", "ZnO-MgO"],
-            ["ZnO is wurtzite", "MgO is rocksalt", "--ends wurtzite-Zn-O wurtzite-Mg-O", "A.cif"],
-        ),
-        (["--ends", "none.cif", "rocksalt-Zn-O"], ["--ends: none.cif", "no such file"]),
-        (["--ends", "wurtzite-Zn-O", "rocksalt-Mg-O"], ["--ends", "different structures", "P6_3mc", "Fm-3m"]),
-        (["--ends", "shared.cif", "rocksalt-Zn-O"], ["--ends: ", "partial occupancies"]),
-        (["--ends", "wurtzite-Zn-O", "wurtzite-Mg-O", "--max-atoms", "3"], ["--max-atoms", "parent cell has 4"]),
-        (["--system", "GaAs-AlAs", "--composition", "Al0.3Ga0.7"], ["--composition", "'Al0.3Ga0.7'", "(GaAs)1(AlAs)3"]),
-        (["--composition", "Si1Ge10000"], ["--composition: ", "20,002 Si and Ge atoms"]),
-        (["--composition", "Si1e400"], ["--composition: ", "Si1e400"]),
-        (["--max-atoms", "128"], ["--max-atoms: ", "10^", "orderings", "at most 16 atoms"]),
-        (["--max-atoms", "1"], ["--max-atoms", "1"]),
-        (["--max-atoms", "30"], ["--max-atoms: ", "560,569,225,908 labelings", "at most 16 atoms"]),
-        (["--model", "single", "--fidelity", "pbe", "--max-atoms", "2"], ["--fidelity pbe", "knows only one"]),
-        (["--composition", "Si49Sn51", "--max-atoms", "2"], ["--composition", "Si49Sn51"]),
-        (["--composition", "Xx3", "--max-atoms", "2"], ["--composition", "Xx3"]),
-        (["--enumerator", "pymatgen"], ["enum.x", "makestr.x", "PATH"]),
-        (["--anchor", "--system", "Ge-Sn"], ["--anchor", "Ge-Sn", "Si-Ge", "GaAs-AlAs"]),
-    ],
-)
-def test_what_cannot_be_done_is_named(explored: tuple[Path, Result], arguments: list[str], wanted: list[str]) -> None:
-    PseudobinaryAlloy.of_elements(("Si", "Ge")).shared_site(0.5).to(str(explored[0] / "shared.cif"))
-    result = run_here(explore_structure.main, "--figures", "none", *arguments, cwd=explored[0])
-    assert_failed(result, 2, *wanted)
-
-
-@pytest.mark.parametrize(("flag", "value"), [("--max-atoms", 10**30), ("--seed", -1), ("--seed", 2**32)])
-def test_numbers_out_of_range_are_refused(flag: str, value: int) -> None:
-    with pytest.raises(SystemExit) as ended:
-        explore_structure.parser().parse_args([flag, str(value)])
-    assert ended.value.code == 2
-
-
-def test_without_a_model_the_way_to_one_is_named(tmp_path: Path) -> None:
-    result = run_here(explore_structure.main, "--max-atoms", 2, cwd=tmp_path)
-    assert_failed(result, 2, "megnet-multifidelity: no such ", "structure.py")
 
 
 @needs_shared
