@@ -11,7 +11,7 @@ from hypothesis import settings
 
 from bandgaps.structure import threads
 
-# In a fresh clone the first file compiles the loops over atoms, which takes 20 s. Meanwhile the other process works on
+# In a fresh clone the first file compiles the loops over atoms, which takes 10 s. Meanwhile the other process works on
 # the others of these, which need no such loops; afterwards it finds them compiled.
 FIRST = ["test_graphs.py", "test_composition.py", "test_composition_evaluation.py", "test_explore_composition.py"]
 

@@ -10,12 +10,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from bandgaps.errors import exit_code
+from bandgaps.table import storage
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ["query.py", "composition.py", "explore_composition.py", "structure.py", "explore_structure.py"]
@@ -71,6 +74,12 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 def is_one_line(text: str) -> bool:
     return text.startswith("error: ") and text.count("\n") == 1 and text.endswith("\n")
+
+
+@cache
+def gaps_of_2019() -> pd.DataFrame:
+    """All rows of the Materials Project of 2019, without their structures; copy before changing it."""
+    return storage.read(SHARED / "mp-2019.json.gz", structures=False)
 
 
 def first_rows(number: int) -> tuple[list[str], list[list[Any]]]:

@@ -16,6 +16,7 @@ from bandgaps.alloy.orderings import sublattice
 from bandgaps.formulas import System
 
 SIZES = (64, 100)  # sites of the sublattice; wanted at least, and at most where the composition allows it
+STEPS = 4000  # of the annealing
 LARGEST = 1000  # sites of the sublattice; such a cell takes half a minute
 _CORRELATION_CUTOFFS = (1.3, 0.9)  # of pairs and triplets, in units of the conventional lattice constant
 
@@ -68,7 +69,7 @@ def _annealed(parent: Structure, elements: System, cells: int, fraction: float, 
     length = (8 * parent.volume / len(parent)) ** (1 / 3)
     space = OneCellSpace(primitive, [length * cutoff for cutoff in _CORRELATION_CUTOFFS], allowed)
     target = dict(zip(elements, (1 - fraction, fraction), strict=True))
-    atoms = generate_sqs_from_supercells(space, [supercell], target, n_steps=4000, random_seed=seed)
+    atoms = generate_sqs_from_supercells(space, [supercell], target, n_steps=STEPS, random_seed=seed)
     return AseAtomsAdaptor.get_structure(atoms)
 
 

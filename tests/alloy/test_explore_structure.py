@@ -26,7 +26,7 @@ NAMES = ("disordered-structures", "disordered-structures-scaled")
 
 @pytest.fixture(scope="module", autouse=True)
 def cells_made_once() -> Iterator[None]:
-    """Every run has the same quasirandom cells, which take longest; whether they are right test_orderings.py asks."""
+    """Every run has the same cells, hardly annealed, which takes longest; test_orderings.py asks how good they are."""
     made: dict[tuple[object, ...], Structure] = {}
     anneal = quasirandom._annealed
 
@@ -37,6 +37,7 @@ def cells_made_once() -> Iterator[None]:
         return made[key].copy()
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quasirandom, "STEPS", 100)
         patch.setattr(quasirandom, "_annealed", annealed)
         yield
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import SHARED, assert_failed, needs_shared, run_here
+from helpers import SHARED, assert_failed, gaps_of_2019, needs_shared, run_here
 from pymatgen.core import Composition
 from sklearn.metrics import roc_auc_score
 
@@ -273,8 +273,7 @@ def test_measured_gaps_are_learnt_without_the_alloy(tmp_path: Path) -> None:
 
 @needs_shared
 def test_real_gaps_are_learnt_better_than_by_a_plain_forest(tmp_path: Path) -> None:
-    table = storage.read(SHARED / "mp-2019.json.gz", structures=False)
-    lowest = table.sort_values("formation_energy_per_atom").drop_duplicates("formula")
+    lowest = gaps_of_2019().sort_values("formation_energy_per_atom").drop_duplicates("formula")
     gapped = lowest[lowest["band_gap"] > 0].sample(4000, random_state=0).reset_index(drop=True)
     rows = evaluation.Rows.of(gapped, "band_gap", tmp_path)
     model = forest.new(seed=1, jobs=2).set_params(n_estimators=30).fit(rows.X[rows.train], rows.y[rows.train])

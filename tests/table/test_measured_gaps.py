@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from helpers import ROOT, SHARED, needs_shared
+from helpers import ROOT, SHARED, gaps_of_2019, needs_shared
 from pymatgen.core import Composition
 
 from bandgaps import formulas, levels
@@ -109,7 +109,7 @@ def test_the_bundled_list_of_semiconductors_is_one_of_measured_gaps() -> None:
 @needs_shared
 def test_the_bundled_list_names_crystals_of_its_formulas() -> None:
     measured = sources.from_file(ROOT / "data" / "semiconductors.csv", levels.EXPERIMENT).table
-    table = storage.read(SHARED / "mp-2019.json.gz", structures=False).set_index("material_id")
+    table = gaps_of_2019().set_index("material_id")
     known = measured[measured["material_id"].isin(table.index)]
     assert len(known) > 95
     spelled = [formulas.reduced_formula(formula) for formula in table.loc[known["material_id"], "formula"]]
@@ -135,7 +135,7 @@ def test_what_is_no_measured_gap_names_its_row(tmp_path: Path, content: str, mes
 
 @needs_shared
 def test_measured_gaps_of_the_materials_project_of_2019() -> None:
-    table = storage.read(SHARED / "mp-2019.json.gz", structures=False)
+    table = gaps_of_2019().copy()
     table["formula"] = [formulas.reduced_formula(formula) for formula in table["formula"]]
     source = sources.Source("file", "mp-2019", table, "", [])
     joined = measured_gaps.with_measured(source, sources.from_file(SHARED / "expt-gap.csv", levels.EXPERIMENT))
