@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """What can be asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = types.Parser(__doc__)
     add = parser.add_argument
     data = "The table to train on (default: %(default)s, which query.py writes)."
     add("--data", type=Path, default=Path("data/bandgaps.json.gz"), metavar="TABLE", help=data)

@@ -52,7 +52,7 @@ FLAGS = {
 VALUES = [
     "", " ", "-1", "0", "1e309", "nan", "inf", "1" * 400, str(10**20), str(2**32), "x" * 100_000, "/proc", ".", "file",
     "file/x", "/dev/null", "/dev/zero", "/proc/self/mem", "Si1Ge1000000", "Si-Si", "Xx-Yy", "*", "٣", "\u202e",
-    "-",
+    "-", "--", "---",
 ]  # fmt: skip
 
 
