@@ -37,8 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     else:
         training = [] if options.evaluate else ["figures", "models"]
         types.check_outputs(options, folders=["metrics", *training])
-    from bandgaps import processors
-    from bandgaps.composition import cluster, evaluation, figures, measured, models, prediction
+    from bandgaps import cluster, processors
+    from bandgaps.composition import evaluation, figures, measured, models, prediction
     from bandgaps.files import write_json
     from bandgaps.metrics import format_table
     from bandgaps.table import account, columns
@@ -47,15 +47,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     origin = str(options.models or "comes with the project")
     with ExitStack() as stack:
         with types.naming("--dask"):
-            stack.enter_context(cluster.cluster(options.dask))
+            client = stack.enter_context(cluster.connected(options.dask))
         if options.predict:
             wrong = 0
             for number, (name, model) in enumerate(models.to_ask(options.models).items()):
                 if options.csv and number:
                     break
                 print(f"{name} ({model.card['target']}), {origin}", flush=True)
-                with prediction.to_csv(options.csv) if options.csv else prediction.to_screen() as takes:
-                    wrong = prediction.predict(model, options.predict, takes, tell=not number)
+                if options.csv:
+                    wrong = prediction.to_csv(model, name, options.predict, options.csv, client)
+                else:
+                    wrong = prediction.to_screen(model, options.predict, client, errors=not number)
             if wrong:
                 raise InputError(f"{wrong} of the formulas could not be read; all others were answered")
             return

@@ -13,7 +13,7 @@ import pandas as pd
 
 from bandgaps import metrics
 from bandgaps.composition import forest
-from bandgaps.composition.cluster import PART, features, in_parts
+from bandgaps.composition.parts import PART, features, in_parts
 from bandgaps.composition.features import composition_hashes
 from bandgaps.composition.gap_model import NOT, GapModel
 from bandgaps.errors import InputError
