@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,12 +22,13 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, description: str | None) -> None:
         super().__init__(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
 
-    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+    def parse_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> Any:
         """As argparse, but a value of two dashes, which argparse takes for no value at all, is bad usage."""
-        for each in sys.argv[1:] if args is None else args:
+        given = sys.argv[1:] if args is None else list(args)
+        for each in given:
             if each.startswith("--") and each.endswith("=--"):
                 self.error(f"argument {each.removesuffix('=--')[:80]}: '--' is no value; give another")
-        return super().parse_args(args, namespace)
+        return super().parse_args(given, namespace)
 
 
 def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import joblib
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Model = TypeVar("Model")
 Chunk = TypeVar("Chunk")
 Answer = TypeVar("Answer")
-PATIENCE = "10s"  # for a scheduler, and for its first worker
+PATIENCE = 10.0  # s, for a scheduler, and for its first worker
 AHEAD = 2  # chunks under way for each core of the cluster, so that none waits for work
 _one_at_a_time = threading.Lock()  # models use all cores that a worker's process may use by themselves
 
@@ -77,7 +77,7 @@ def in_order(
 
     try:
         shared = client.scatter(model, broadcast=True, hash=False)
-        waiting = deque()
+        waiting: deque[Any] = deque()
         for chunk in chunks:
             waiting.append(client.submit(_alone, function, shared, chunk, pure=False))
             if len(waiting) >= AHEAD * max(1, sum(client.ncores().values())):
@@ -85,9 +85,12 @@ def in_order(
         while waiting:
             yield waiting.popleft().result()
     except ImportError as error:
-        raise RunError(f"the workers of the Dask cluster cannot import it ({error}); start them in this folder") from None
+        raise RunError(
+            f"the Dask cluster's workers do not find the project ({error}); start them in its folder"
+        ) from None
     except (KilledWorker, CancelledError, OSError, TimeoutError) as error:
-        raise RunError(f"the Dask cluster was lost ({shortened(error)}); start it again, and run this again") from None
+        why = f"the Dask cluster was lost ({shortened(error)})"
+        raise RunError(f"{why}; start it and this command again, which goes on with a CSV") from None
 
 
 def _alone(function: Callable[[Model, Chunk], Answer], model: Model, chunk: Chunk) -> Answer:

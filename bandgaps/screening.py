@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -84,14 +83,12 @@ def tell(errors: Sequence[str]) -> None:
 
 
 def _named(items: Sequence[str | Path]) -> list[str]:
-    """What tells these inputs from others: their names, the checksums of files, and of what folders list."""
+    """What tells these inputs from others: their names, and the checksums of files."""
     return [*map(str, items), *filter(None, map(_digest, map(Path, items)))]
 
 
 def _digest(path: Path) -> str:
     try:
-        if path.is_dir():
-            return hashlib.sha256("\n".join(sorted(map(str, path.rglob("*")))).encode()).hexdigest()
         return sha256(path) if path.is_file() else ""
     except (OSError, ValueError):  # a long formula is no name of a file
         return ""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import astuple, replace
 from pathlib import Path
 
+import gap_models
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +15,7 @@ from sklearn.model_selection import StratifiedKFold
 
 import composition
 from bandgaps import cluster
-from bandgaps.composition import evaluation, features, forest, models, parts
+from bandgaps.composition import evaluation, features, forest, models, parts, prediction
 from bandgaps.composition.gap_model import GapModel
 from bandgaps.errors import InputError
 from bandgaps.intervals import Distribution, Intervals
@@ -229,3 +230,18 @@ def test_importances_are_those_of_scikit_learn_but_for_the_shuffles() -> None:
         assert increase == pytest.approx(oracle.importances_mean[k], abs=3 * oracle.importances_std[k])
         assert 0 < std < 4 * oracle.importances_std[k]
     assert np.abs(found["mae_increase"].iloc[3:]).max() < 0.1 * found["mae_increase"].iloc[2]
+
+
+def test_a_cluster_answers_formulas_as_this_process_does(
+    scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prediction, "CHUNK", 40)
+    formulas = storage.read(SAMPLE, structures=False)["formula"][:100]
+    (tmp_path / "a.txt").write_text("\n".join([*formulas, "nothing"]))
+    gap_models.save(tmp_path / "models")
+    ask = ["--models", "models", "--predict", "a.txt", "Si49Ge51", "--csv"]
+    here = run_here(composition.main, *ask, "here.csv", cwd=tmp_path)
+    there = run_here(composition.main, *ask, "there.csv", "--dask", scheduler, cwd=tmp_path)
+    assert here.returncode == there.returncode == 2
+    assert "line 101: 'nothing' is no formula" in there.stderr
+    assert (tmp_path / "there.csv").read_bytes() == (tmp_path / "here.csv").read_bytes()

@@ -110,21 +110,21 @@ def test_a_run_that_was_killed_goes_on_without_repeating_or_losing_a_row(
     lines = ["formula", *(f"Si{n}Ge{12 - n}" for n in range(1, 12)), "nothing", *(f"Ga{n}As" for n in range(1, 9))]
     (tmp_path / "a.csv").write_text("\n".join(lines))
     whole = ask(models, "a.csv", "GaN", "--csv", "whole.csv", cwd=tmp_path)
-    answered, asked = prediction.answered, []
+    answered = prediction.answered
+    asked: list[list[prediction.Asked]] = []
 
-    def killed(model: gap_model.GapModel, chunk: list[prediction.Asked]) -> object:
-        if len(asked) == 5:
+    def counted(model: gap_model.GapModel, chunk: list[prediction.Asked]) -> object:
+        if len(asked) == chunks:
             raise KeyboardInterrupt
         asked.append(chunk)
         return answered(model, chunk)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(prediction, "answered", killed)
-        assert ask(models, "a.csv", "GaN", "--csv", "out.csv", cwd=tmp_path).returncode == 130
+    monkeypatch.setattr(prediction, "answered", counted)
+    chunks = 5
+    assert ask(models, "a.csv", "GaN", "--csv", "out.csv", cwd=tmp_path).returncode == 130
     assert not (tmp_path / "out.csv").exists()
-    with monkeypatch.context() as patched:
-        patched.setattr(prediction, "answered", lambda *given: (asked.append(given[1]), answered(*given))[1])
-        again = ask(models, "a.csv", "GaN", "--csv", "out.csv", cwd=tmp_path)
+    chunks = 99
+    again = ask(models, "a.csv", "GaN", "--csv", "out.csv", cwd=tmp_path)
     assert "going on after 15 of 21 formulas" in again.stderr
     assert (again.returncode, again.stderr.splitlines()[-1]) == (whole.returncode, whole.stderr.splitlines()[-1])
     assert [each.formula for chunk in asked for each in chunk] == [*lines[1:], "GaN"]
