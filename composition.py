@@ -35,14 +35,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.predict:
         types.check_outputs(options, files=["csv"])
     else:
-        training = [] if options.evaluate else ["figures", "models"]
-        types.check_outputs(options, folders=["metrics", *training])
+        types.check_outputs(options, folders=["metrics"] if options.evaluate else ["metrics", "figures"])
     from bandgaps import cluster, processors
     from bandgaps.composition import evaluation, figures, measured, models, prediction
     from bandgaps.files import write_json
     from bandgaps.metrics import format_table
     from bandgaps.table import account, columns
 
+    folder = options.models or (OWN_MEASURED if options.fidelity == "experiment" else OWN)
+    if not options.predict and not options.evaluate:
+        with types.naming("--models"):
+            models.check_places(folder, options.fidelity)
     jobs = processors.cores() if options.jobs == -1 else options.jobs
     origin = str(options.models or "comes with the project")
     with ExitStack() as stack:
@@ -87,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 calculated = measured.from_table(table, target, left_out)
             print(f"{len(calculated.y):,} calculated gaps for the teacher, {len(gaps.y):,} measured ones", flush=True)
             model, out = measured.fit(calculated, gaps, options.seed, jobs)
-            results, folder = measured.scores(model, out), options.models or OWN_MEASURED
+            results = measured.scores(model, out)
             measured.save(model, folder, path, options.measured, left_out, results)
             figures.measured_gaps(options.figures, out.unknown.found, model.intervals, out.unknown.y)
             print(
@@ -98,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"next: python composition.py --models {folder} --predict FORMULA")
             return
 
-        rows, folder = evaluation.Rows.of(table, target, path), options.models or OWN
+        rows = evaluation.Rows.of(table, target, path)
         if options.cv:
             with types.naming("--cv"):
                 evaluation.check_folds(rows, options.cv, tuned=bool(options.tune))

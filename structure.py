@@ -83,6 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
 
     output = options.output or Path(f"data/models/megnet-{target}")
+    types.check_outputs(argparse.Namespace(output=output), models=["output"])
     if options.tune:
         trials = output.with_name(output.name + ".trials")
         found = tuning.search(table, path, target, options.tune, trials, choices(options))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -109,9 +110,11 @@ def read_structure(path: Path) -> Any:
 
     text = read_bytes(path, LARGEST, "correct the name")
     try:
-        if "cif" in path.name.lower():
-            _check_cif(text.decode("utf-8", errors="replace"))
-        return Structure.from_file(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they quote the file at any length
+            if "cif" in path.name.lower():
+                _check_cif(text.decode("utf-8", errors="replace"))
+            return Structure.from_file(path)
     except Exception as error:  # each format's parser raises what it likes
         found = shortened(error, 200)
         raise InputError(f"{path}: not a structure that pymatgen reads ({found}); give a CIF or POSCAR file") from None

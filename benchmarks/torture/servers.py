@@ -17,6 +17,7 @@ from materials_project_server import KEY, Server, crystals, serving
 TROUBLES = [
     "too many requests", "server error", "bad gateway", "cut", "truncated", "page repeats", "documents repeat",
     "no ids", "no data", "a list", "no route", "redirect", "asks to wait", "drip", "unauthorized", "bad request",
+    "bomb", "redirect with a bomb",
 ]  # fmt: skip
 
 
