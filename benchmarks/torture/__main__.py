@@ -28,6 +28,7 @@ from benchmarks.torture.runs import ROOT, Attempt, Worker, broke, run
 
 RESULTS = ROOT / "benchmarks" / "torture.json"
 COLUMNS = ("tried", "held", "broke")
+RUNS = [*disturbed.scripts(Path())]  # names
 SHOWN = 20  # of what broke, per row
 Verdict = tuple[str, str, str | None]  # what was tried, how to name it, why it broke
 
@@ -57,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--parts", nargs="+", choices=PARTS, default=[*PARTS], help="which parts (all)")
     add("--kinds", nargs="+", choices=inputs.KINDS, default=[*inputs.KINDS], help="which kinds of bad input (all)")
-    add("--scripts", nargs="+", choices=inputs.FLAGS, default=[*inputs.FLAGS], help="which scripts are disturbed (all)")
+    add("--scripts", nargs="+", choices=RUNS, default=RUNS, help="which runs are disturbed (all)")
     add("--inputs", type=whole_number(1), default=360, metavar="N", help="bad inputs, over all kinds (%(default)s)")
     add("--servers", type=whole_number(1), default=60, metavar="N", help="servers that misbehave (%(default)s)")
     add("--kills", type=whole_number(1), default=20, metavar="N", help="kills of each script (%(default)s)")
@@ -110,7 +111,7 @@ def of_scripts(what: str, disturb: Callable[[Attempt, Path, argparse.Namespace],
         for script in given.scripts:
             with tempfile.TemporaryDirectory(dir=base) as name:
                 for number, why in enumerate(disturb(disturbed.scripts(base)[script], Path(name), given)):
-                    yield f"{what}, {script}.py", str(number), why
+                    yield f"{what}, {script.split(',')[0]}.py{script.partition(',')[2]}", str(number), why
 
     return verdicts
 

@@ -21,7 +21,7 @@ SIZES = ("64k", "256k", "1m", "4m")  # of a disk
 
 
 def scripts(base: Path) -> dict[str, Attempt]:
-    """A short run of each script; all write into the folder they run in."""
+    """A short run of each script, by the name a report calls it; all write into the folder they run in."""
     table = str(base / "table.json")
     small = ["--epochs", "2", "--members", "1", "--batch-size", "16", "--cutoff", "5"]
     asked: dict[str, list[str]] = {
@@ -34,7 +34,13 @@ def scripts(base: Path) -> dict[str, Attempt]:
             "out",
         ],
     }  # fmt: skip
-    return {script: Attempt("", script, arguments) for script, arguments in asked.items()}
+    screened = {
+        "composition, --predict": ["--predict", str(base / "formulas.txt"), "--csv", "out/gaps.csv"],
+        "structure, --predict": [
+            "--predict", str(base / "crystals.jsonl"), "--csv", "out/gaps.csv", "--weights", str(base / "network"),
+        ],
+    }  # fmt: skip
+    return {name: Attempt("", name.split(",")[0], arguments) for name, arguments in (asked | screened).items()}
 
 
 def undisturbed(attempt: Attempt, folder: Path) -> tuple[dict[str, Any], float]:

@@ -237,7 +237,13 @@ KINDS: dict[str, Callable[[Random, Path, Path], Attempt]] = {
 
 
 def prepare(base: Path) -> None:
-    """What the attempts are changes of: a small table, and a model of structures with one member."""
+    """What the attempts are changes of: a small table, long lists, and a model of structures with one member."""
+    formulas = (f"Si{a}Ge{b}C{c}\n" for a in range(1, 61) for b in range(1, 61) for c in range(1, 31))
+    (base / "formulas.txt").write_text("".join(formulas))
+    crystal = {"species": ["Si", "Ge"], "frac": [[0.0] * 3, [0.25] * 3]}
+    cells = ([3.7 + 1e-4 * k] * 3 + [60.0] * 3 for k in range(4000))
+    lines = (json.dumps({"material_id": f"x-{k}", "cell": cell, **crystal}) for k, cell in enumerate(cells))
+    (base / "crystals.jsonl").write_text("\n".join(lines))
     (base / "table.json").write_text(json.dumps(small_table()))
     shutil.copytree(NETWORK, base / "network", ignore=shutil.ignore_patterns("member-[1-9]*"))
     card = json.loads((NETWORK / "model.json").read_text())
