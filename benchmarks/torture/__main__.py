@@ -5,7 +5,7 @@ SIGKILL at random moments, each followed by a run that must end as an undisturbe
 folder.
 An attempt held if the script ended in time with exit code 0, 1 or 2 and, unless 0, one line that says what is wrong.
 
-Prints a table and writes benchmarks/torture.json, part by part: parts that are not asked for keep what the file says.
+Prints a table and writes benchmarks/torture.json, attempt by attempt: what is not tried again keeps what the file says.
 """
 
 from __future__ import annotations
@@ -42,10 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         base = Path(name)
         prepare(base)
         for part in given.parts:
-            tried = PARTS[part](base, given)
-            for what, verdicts in _grouped(tried).items():
+            groups: dict[str, list[Verdict]] = {}
+            for verdict in PARTS[part](base, given):
+                what, name, why = verdict
+                groups.setdefault(what, []).append(verdict)
+                if why:
+                    print(f"{what}: {name}: {why}", flush=True)
                 when = f"{datetime.now(UTC):%Y-%m-%d}"
-                rows[what] = {"what": what, **summary(verdicts), "seed": given.seed, "date": when}
+                rows[what] = {"what": what, **summary(groups[what]), "seed": given.seed, "date": when}
                 write_json({"rows": [*rows.values()], "all": total(rows)}, given.output)
     print(table(rows))
     if any(row["broke"] for row in rows.values()):
@@ -123,15 +127,6 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace], Iterable[Verdict]]] = {
     "disk": of_scripts("full disk", lambda run, folder, _: disturbed.full_disk(run, folder)),
     "pairs": of_scripts("two processes", lambda run, folder, _: [disturbed.two_at_once(run, folder)]),
 }
-
-
-def _grouped(verdicts: Iterable[Verdict]) -> dict[str, list[Verdict]]:
-    groups: dict[str, list[Verdict]] = {}
-    for verdict in verdicts:
-        groups.setdefault(verdict[0], []).append(verdict)
-        if verdict[2]:
-            print(f"{verdict[0]}: {verdict[1]}: {verdict[2]}", flush=True)
-    return groups
 
 
 def summary(verdicts: Sequence[Verdict]) -> dict[str, Any]:
