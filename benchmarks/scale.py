@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.task:
         print(json.dumps(measured(TASKS[options.task], options.table)))
         return
-    with data.opened(options.table) as table, tempfile.TemporaryDirectory() as folder:
+    with data.opened(options.table, options.rows) as table, tempfile.TemporaryDirectory() as folder:
         print(f"measuring on {table.name}", flush=True)
         records, rows = data.connected(storage.read_records(table.path)), []
         for size in options.sizes:
@@ -78,6 +78,8 @@ def parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--table", type=Path, metavar="PATH", help="table of query.py to measure on, with structures and band_gap (eV)")
     add("--sizes", type=int, nargs="+", metavar="ROWS", default=SIZES, help="rows of the tables (1000 10000 100000)")
+    rows = "rows that the sample is repeated to, before varied copies of them follow (%(default)s)"
+    add("--rows", type=whole_number(data.FEWEST), metavar="N", default=data.ROWS, help=rows)
     formulas = "formulas of the long list (%(default)s); 0 leaves both lists out"
     add("--formulas", type=whole_number(0), metavar="N", default=screening.FORMULAS, help=formulas)
     crystals = "crystals of the long list (%(default)s); 0 leaves both lists out"

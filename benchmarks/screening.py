@@ -31,7 +31,7 @@ def measured(records: pd.DataFrame, formulas: int, crystals: int, folder: Path) 
     """Time (s), of the script as a whole, and its peak of memory (bytes), for both lists.
 
     Args:
-        records: crystals that the list varies.
+        records: crystals that the list begins with, before varied copies of them.
         formulas: how many, different ones of two to four elements.
         crystals: how many.
         folder: for the lists and results.
@@ -40,7 +40,7 @@ def measured(records: pd.DataFrame, formulas: int, crystals: int, folder: Path) 
         `what`, `rows`, `workers` (None where the script worked alone, on all cores), `seconds`, `bytes`.
     """
     (folder / "formulas.txt").write_text("\n".join(some_formulas(formulas)))
-    write_crystals(data.repeated(records, crystals), folder / "crystals.jsonl")
+    write_crystals(data.grown(records, crystals), folder / "crystals.jsonl")
     asked = {
         "formulas": (formulas, ["composition.py", "--predict", "formulas.txt", "--csv", "gaps.csv"]),
         "crystals": (crystals, ["structure.py", "--predict", "crystals.jsonl", "--csv", "gaps.csv"]),
