@@ -217,7 +217,7 @@ def flags(random: Random, folder: Path, base: Path) -> Attempt:
         "composition": ["--data", str(base / "table.json")],
         "explore_composition": [],
         "structure": ["--data", str(base / "table.json"), "--epochs", "1", "--members", "1"],
-        "explore_structure": ["--max-atoms", "2"],
+        "explore_structure": ["--max-atoms", "2", "--model", str(base / "network"), "--fidelity", "pbe"],
     }[script]
     kept = [*beside]
     if flag in kept:
