@@ -35,27 +35,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.predict:
         types.check_outputs(options, files=["csv"])
     else:
-        training = [] if options.evaluate else ["figures", "models"]
-        types.check_outputs(options, folders=["metrics", *training])
-    from bandgaps import processors
-    from bandgaps.composition import cluster, evaluation, figures, measured, models, prediction
+        types.check_outputs(options, folders=["metrics"] if options.evaluate else ["metrics", "figures"])
+    from bandgaps import cluster, processors
+    from bandgaps.composition import evaluation, figures, measured, models, prediction
     from bandgaps.files import write_json
     from bandgaps.metrics import format_table
     from bandgaps.table import account, columns
 
+    folder = options.models or (OWN_MEASURED if options.fidelity == "experiment" else OWN)
+    if not options.predict and not options.evaluate:
+        with types.naming("--models"):
+            models.check_places(folder, options.fidelity)
     jobs = processors.cores() if options.jobs == -1 else options.jobs
     origin = str(options.models or "comes with the project")
     with ExitStack() as stack:
         with types.naming("--dask"):
-            stack.enter_context(cluster.cluster(options.dask))
+            client = stack.enter_context(cluster.connected(options.dask))
         if options.predict:
             wrong = 0
             for number, (name, model) in enumerate(models.to_ask(options.models).items()):
                 if options.csv and number:
                     break
                 print(f"{name} ({model.card['target']}), {origin}", flush=True)
-                with prediction.to_csv(options.csv) if options.csv else prediction.to_screen() as takes:
-                    wrong = prediction.predict(model, options.predict, takes, tell=not number)
+                if options.csv:
+                    wrong = prediction.to_csv(model, name, options.predict, options.csv, client)
+                else:
+                    wrong = prediction.to_screen(model, options.predict, client, errors=not number)
             if wrong:
                 raise InputError(f"{wrong} of the formulas could not be read; all others were answered")
             return
@@ -85,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 calculated = measured.from_table(table, target, left_out)
             print(f"{len(calculated.y):,} calculated gaps for the teacher, {len(gaps.y):,} measured ones", flush=True)
             model, out = measured.fit(calculated, gaps, options.seed, jobs)
-            results, folder = measured.scores(model, out), options.models or OWN_MEASURED
+            results = measured.scores(model, out)
             measured.save(model, folder, path, options.measured, left_out, results)
             figures.measured_gaps(options.figures, out.unknown.found, model.intervals, out.unknown.y)
             print(
@@ -96,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"next: python composition.py --models {folder} --predict FORMULA")
             return
 
-        rows, folder = evaluation.Rows.of(table, target, path), options.models or OWN
+        rows = evaluation.Rows.of(table, target, path)
         if options.cv:
             with types.naming("--cv"):
                 evaluation.check_folds(rows, options.cv, tuned=bool(options.tune))
@@ -130,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """What can be asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = types.Parser(__doc__)
     add = parser.add_argument
     data = "The table to train on (default: %(default)s, which query.py writes)."
     add("--data", type=Path, default=Path("data/bandgaps.json.gz"), metavar="TABLE", help=data)

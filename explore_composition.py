@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """What can be asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = types.Parser(__doc__)
     add = parser.add_argument
     system = "The ends of the alloy: two elements, or two compounds that differ in one element (default: %(default)s)."
     add("--system", default="Si-Ge", metavar="A-B", help=system)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bandgaps.alloy.representations import REPRESENTATIONS
-from bandgaps.arguments import check_outputs, seed, whole_number
+from bandgaps.arguments import Parser, check_outputs, seed, whole_number
 from bandgaps.errors import InputError, exit_code
 from bandgaps.levels import LEVELS
 
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """What can be asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     add = parser.add_argument
     model = "The trained model: a folder, an .hdf5 file, or the name of a published MEGNet (default: %(default)s)."
     add("--model", default=BUNDLED, metavar="NAME|PATH", help=model)

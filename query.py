@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bandgaps.arguments import at_least, check_outputs, seed
+from bandgaps.arguments import Parser, at_least, check_outputs, seed
 from bandgaps.errors import InputError, exit_code, shortened
 from bandgaps.levels import EXPERIMENT
 
@@ -26,7 +26,7 @@ NO_KEY = "no Materials Project key in MP_API_KEY or pymatgen's settings"
 
 def parser() -> argparse.ArgumentParser:
     """What can be asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     add = parser.add_argument
     source = (
         "Where the materials come from: the Materials Project (mp), the bundled sample, or files. The key of the "

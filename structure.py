@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
 
     types.check_outputs(options, files=["csv"], folders=["figures", "metrics"], models=["output"])
+    from bandgaps import cluster
     from bandgaps.files import replacing
     from bandgaps.structure import (
         checkpoints,
@@ -56,10 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         name = checked(model, options)
     if options.predict:
         print(f"model: {name}", file=sys.stderr, flush=True)
-        if options.csv:
-            rows, wrong = prediction.to_csv(model, name, options.predict, options.csv, options.fidelity)
-        else:
-            rows, wrong = prediction.to_screen(model, options.predict, options.fidelity)
+        with ExitStack() as stack:
+            with types.naming("--dask"):
+                client = stack.enter_context(cluster.connected(options.dask))
+            if options.csv:
+                rows, wrong = prediction.to_csv(model, name, options.predict, options.csv, options.fidelity, client)
+            else:
+                rows, wrong = prediction.to_screen(model, options.predict, options.fidelity, client)
         if wrong:
             raise InputError(f"{wrong:,} of {wrong + rows:,} crystals could not be predicted; see the lines above")
         return
@@ -78,6 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
 
     output = options.output or Path(f"data/models/megnet-{target}")
+    types.check_outputs(argparse.Namespace(output=output), models=["output"])
     if options.tune:
         trials = output.with_name(output.name + ".trials")
         found = tuning.search(table, path, target, options.tune, trials, choices(options))
@@ -101,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """What can be asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = types.Parser(__doc__)
     add = parser.add_argument
     data = "The table to train on (default: %(default)s, which query.py writes)."
     add("--data", type=Path, default=Path("data/bandgaps.json.gz"), metavar="TABLE", help=data)
@@ -115,6 +121,8 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--predict", nargs="+", type=Path, metavar="FILE", help=files)
     add("--csv", type=Path, metavar="FILE", help="With --predict: write the predictions to this CSV (eV) instead.")
+    dask = "With --predict: compute on the Dask cluster whose scheduler listens at this address (tcp://host:8786)."
+    add("--dask", metavar="ADDRESS", help=dask)
     evaluate = "Train nothing; score a trained model on all rows of this table."
     add("--evaluate", type=Path, metavar="TABLE", help=evaluate)
     weights = (

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from bandgaps.errors import InputError, RunError
 
 LARGEST_SEED = 2**32 - 1  # what numpy's and scikit-learn's generators take
 MOST = 1_000_000  # of whatever is counted
 MOST_CORES = 1024
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser of a script's command line, which the script's docstring describes."""
+
+    def __init__(self, description: str | None) -> None:
+        super().__init__(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+    def parse_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> Any:
+        """As argparse, but a value of two dashes, which argparse takes for no value at all, is bad usage."""
+        given = sys.argv[1:] if args is None else list(args)
+        for each in given:
+            if each.startswith("--") and each.endswith("=--"):
+                self.error(f"argument {each.removesuffix('=--')[:80]}: '--' is no value; give another")
+        return super().parse_args(given, namespace)
 
 
 def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:

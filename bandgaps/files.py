@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import gzip
 import hashlib
+import io
 import json
 import math
 import os
@@ -22,6 +24,8 @@ DATA = Path(__file__).parents[1] / "data"  # what comes with the project
 
 HALF = ".half-written"  # ends the names of the folders in which files are written
 LARGEST_JSON = 200e6  # bytes
+MOST_UNPACKED = 4_000_000_000  # bytes; the tables of a million crystals have that many
+PIECE = 4_000_000  # bytes that are unpacked at once
 
 
 @contextmanager
@@ -173,6 +177,34 @@ def read_bytes(path: Path | str, most: float = math.inf, advice: str = "name ano
         if size > most:
             raise InputError(f"{path}: {size:,} bytes, more than such a file has; name another")
         return Path(path).read_bytes()
+
+
+def unpacked(packed: bytes, path: Path | str) -> bytes:
+    """The contents of a gzipped file.
+
+    Args:
+        packed: the file as it is.
+        path: what an error calls it.
+
+    Raises:
+        InputError: it unpacks to more than `MOST_UNPACKED`, or than half of the memory that is free.
+        EOFError, gzip.BadGzipFile, zlib.error: it is damaged.
+    """
+    most, text = min(MOST_UNPACKED, _free_memory() // 2), io.BytesIO()
+    with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
+        while piece := file.read(PIECE):
+            if text.tell() + len(piece) > most:
+                raise InputError(f"{path}: unpacks to more than {most / 1e9:.1f} GB; split it, or name another")
+            text.write(piece)
+    return text.getvalue()
+
+
+def _free_memory() -> int:
+    """Memory that is free, bytes; more than any file where the system does not tell."""
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return 2 * MOST_UNPACKED
 
 
 @contextmanager

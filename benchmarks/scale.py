@@ -1,9 +1,14 @@
-"""python -m benchmarks.scale [--table PATH].
+"""python -m benchmarks.scale [--table PATH] [--formulas N] [--crystals N].
 
 How time and memory grow with the table: features, reading, graphs and prediction on tables of 1,000, 10,000 and 100,000
 materials. The crystals are those of the table, without --table of the bundled sample repeated and varied as
 benchmarks/data.py says; where they end, varied copies follow. Each measurement runs in a process of its own, whose peak
-memory it is, on Linux alone. Prints a line for each and writes benchmarks/scale.json.
+memory it is, on Linux alone.
+
+Then what a long list of formulas and one of crystals take, written as CSV by the scripts alone and on Dask clusters of
+one and two local workers with a core each, as benchmarks/screening.py says.
+
+Prints a line for each and writes benchmarks/scale.json.
 """
 
 from __future__ import annotations
@@ -20,11 +25,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from bandgaps import processors
+from bandgaps.arguments import whole_number
 from bandgaps.errors import InputError, RunError, exit_code
 from bandgaps.files import write_json
 from bandgaps.table import storage
-from benchmarks import data
+from benchmarks import data, screening
 
 SIZES = (1_000, 10_000, 100_000)
 CUTOFF = 4.0  # Å
@@ -45,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.task:
         print(json.dumps(measured(TASKS[options.task], options.table)))
         return
-    with data.opened(options.table) as table, tempfile.TemporaryDirectory() as folder:
+    with data.opened(options.table, options.rows) as table, tempfile.TemporaryDirectory() as folder:
         print(f"measuring on {table.name}", flush=True)
         records, rows = data.connected(storage.read_records(table.path)), []
         for size in options.sizes:
@@ -54,7 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for name in TASKS:
                 rows.append({"what": name, "rows": size, **in_a_process(name, path)})
                 print(line(rows[-1]), flush=True)
-    write_json({"table": table.name, "rows": rows}, options.output)
+        content: dict[str, Any] = {"table": table.name, "rows": rows, "cores": processors.cores()}
+        if options.formulas and options.crystals:
+            content["screening"] = screened(records, options.formulas, options.crystals, Path(folder))
+    write_json(content, options.output)
     for name in defects(rows):
         print(f"{name}: grows faster than linear")
 
@@ -67,9 +78,27 @@ def parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--table", type=Path, metavar="PATH", help="table of query.py to measure on, with structures and band_gap (eV)")
     add("--sizes", type=int, nargs="+", metavar="ROWS", default=SIZES, help="rows of the tables (1000 10000 100000)")
+    rows = "rows that the sample is repeated to, before varied copies of them follow (%(default)s)"
+    add("--rows", type=whole_number(data.FEWEST), metavar="N", default=data.ROWS, help=rows)
+    formulas = "formulas of the long list (%(default)s); 0 leaves both lists out"
+    add("--formulas", type=whole_number(0), metavar="N", default=screening.FORMULAS, help=formulas)
+    crystals = "crystals of the long list (%(default)s); 0 leaves both lists out"
+    add("--crystals", type=whole_number(0), metavar="N", default=screening.CRYSTALS, help=crystals)
     add("--output", type=Path, metavar="FILE", default=RESULTS, help="where to write (benchmarks/scale.json)")
     add("--task", choices=TASKS, help="measure this alone, on --table as it is, and print time (s) and memory (bytes)")
     return parser
+
+
+def screened(records: pd.DataFrame, formulas: int, crystals: int, folder: Path) -> dict[str, Any]:
+    """What long lists take; see benchmarks/screening.py."""
+    rows = []
+    for found in screening.measured(records, formulas, crystals, folder):
+        workers = "the script alone" if found["workers"] is None else f"{found['workers']} workers"
+        rate, giga = found["rows"] / found["seconds"], found["bytes"] / 1e9
+        print(f"{found['rows']:,} {found['what']}, {workers}: {found['seconds']:.0f} s, {rate:,.0f}/s, {giga:.2f} GB")
+        sys.stdout.flush()
+        rows.append(found)
+    return {"rows": rows, **screening.summary(rows, screening.reading(folder / "crystals.jsonl"))}
 
 
 def in_a_process(task: str, path: Path) -> dict[str, float]:
@@ -127,7 +156,7 @@ def features(path: Path) -> Callable[[], Any]:
 
 def reading(path: Path) -> Callable[[], Any]:
     """The table with its structures."""
-    import bandgaps.records  # noqa: F401 - what is imported when first needed is no cost of a row
+    import bandgaps.table.records  # noqa: F401 - what is imported when first needed is no cost of a row
 
     return lambda: storage.read(path)
 

@@ -51,6 +51,7 @@ FILES = {
     "trials": "data/metrics/trials.json",
     "examples": "docs/examples.json",
     "scale": "benchmarks/scale.json",
+    "torture": "benchmarks/torture.json",
 }
 """What templates call each JSON file. Gaps and errors in them are in eV."""
 
@@ -85,6 +86,9 @@ class Values:
 
     def __iter__(self) -> Iterator[Any]:
         return (self[key] for key in range(len(self._content)))
+
+    def __contains__(self, key: str | int) -> bool:
+        return key in self._content
 
     def _no_value(self) -> NoReturn:
         raise InputError(f"{self._file}: {self._keys or 'the whole file'} is no single value; add keys")

@@ -7,6 +7,7 @@ It answers as the real one does to mp_api 0.46: `/heartbeat` without a key, `/ma
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,7 @@ from pymatgen.core import Lattice, Structure
 
 KEY = "0123456789abcdefghijABCDEFGHIJ42"
 LONGEST_PAGE = 1000
+BOMB = gzip.compress(bytes(50_000_000))
 
 Documents = list[dict[str, Any]]
 
@@ -124,6 +126,10 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(429, {"message": "slow down"}, headers={"Retry-After": str(self.server.retry_after)})
         elif trouble == "a list":
             self.reply(200, ["come back later"])
+        elif trouble == "bomb":
+            self.reply(200, BOMB, headers={"Content-Encoding": "gzip"})
+        elif trouble == "redirect with a bomb":
+            self.reply(307, BOMB, headers={"Content-Encoding": "gzip", "Location": self.server.endpoint})
         else:
             self.page(parameters, trouble)
 
@@ -153,7 +159,7 @@ class Handler(BaseHTTPRequestHandler):
     def reply(
         self, status: int, content: Any, trouble: str | None = None, headers: Mapping[str, str] | None = None
     ) -> None:
-        body = json.dumps(content).encode()
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
         if trouble == "truncated":
             body = body[: len(body) // 2]
         self.send_response(status)

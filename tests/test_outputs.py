@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from helpers import SAMPLE, assert_failed, run_here
 
+import composition
+import structure
 from bandgaps import arguments, outputs
 from bandgaps.errors import InputError
 from bandgaps.model_folders import CARD
@@ -57,3 +61,24 @@ def test_the_flag_is_named_and_what_is_not_given_is_passed_over() -> None:
     arguments.check_outputs(given, files=["csv"], folders=["own_metrics"])
     with pytest.raises(InputError, match="--figures: 'file' is no folder"):
         arguments.check_outputs(given, files=["csv"], folders=["own_metrics", "figures"])
+
+
+@pytest.mark.parametrize(
+    ("script", "place", "flag"),
+    [
+        (composition, "data/models/composition-combined", "--models"),
+        (composition, "data/models/composition-non-metals", "--models"),
+        (structure, "data/models/megnet-band_gap", "--output"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_where_models_go_by_default_is_checked_before_they_are_trained(
+    script: ModuleType, place: str, flag: str, kind: str
+) -> None:
+    here = Path(place)
+    (here if kind == "folder" else here.parent).mkdir(parents=True)
+    (here / "mine" if kind == "folder" else here).write_text("a user's own")
+    result = run_here(script.main, "--data", SAMPLE, cwd=Path.cwd())
+    words = "holds other files than a model's" if kind == "folder" else "is no folder"
+    assert_failed(result, 2, f"{flag}: '{place}' {words}")
+    assert result.stdout == "" and not Path("figures").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -42,6 +43,17 @@ def test_an_unknown_flag_is_bad_usage(script: Script, name: str) -> None:
     result = script(name, "--nonsense")
     assert result.returncode == 2
     assert "--nonsense" in result.stderr
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_two_dashes_are_no_value_of_any_flag(tmp_path: Path, name: str) -> None:
+    flags = re.findall(r"^  (--[\w-]+) [A-Z{]", in_here(tmp_path, name, "--help").stdout, re.MULTILINE)
+    assert "--metrics" in flags and len(flags) > 3
+    for flag in flags:
+        result = in_here(tmp_path, name, f"{flag}=--")
+        assert result.returncode == 2
+        assert result.stderr.splitlines()[-1].endswith(f"error: argument {flag}: '--' is no value; give another")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["composition.py", "structure.py"])

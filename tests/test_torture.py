@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
@@ -65,6 +66,15 @@ def test_what_differs_is_named(tmp_path: Path) -> None:
 
 
 def test_the_table_adds_up() -> None:
-    rows = {"tables": campaign.summary([("t", "1", None), ("t", "2", "traceback")]), "flags": campaign.summary([])}
+    tables = campaign.counted(campaign.counted(campaign.EMPTY, "1", None), "2", "traceback")
+    rows = {"tables": tables, "flags": campaign.EMPTY}
     assert rows["tables"] == {"tried": 2, "held": 1, "broke": 1, "how": ["2: traceback"]}
     assert campaign.table(rows).splitlines()[-1].split() == ["all", "2", "1", "1"]
+
+
+def test_what_a_stopped_campaign_has_tried_is_not_tried_again(tmp_path: Path) -> None:
+    (tmp_path / "table.json").write_text("{}")
+    done = {"flags": 2, "full disk, query.py": 4, "kills, query.py": 3}
+    given = argparse.Namespace(inputs=2, kinds=["flags"], seed=0, kills=3, scripts=["query"], done=done)
+    for part in ("inputs", "kills", "disk"):
+        assert list(campaign.PARTS[part](tmp_path, given)) == []

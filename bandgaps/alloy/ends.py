@@ -15,7 +15,7 @@ from bandgaps.elements import SYMBOLS
 from bandgaps.errors import InputError
 from bandgaps.files import DATA
 from bandgaps.formulas import System, exchanged, reduced_formula
-from bandgaps.structure.prediction import read_structure
+from bandgaps.structure.crystal_files import read_structure
 from bandgaps.table import storage
 
 CRYSTALS = DATA / "sample" / "sample.json.gz"

@@ -126,6 +126,7 @@ class PseudobinaryAlloy:
         shown = formula[:80]
         how = f"write it as in {formulas.mixture(self.names, 1, 3)}"
         try:
+            formulas.composition_key(formula)  # which knows how large a formula may be
             composition = Composition(formula)
         except (ValueError, ArithmeticError) as error:
             raise InputError(f"cannot read {shown!r} ({error}); {how}") from None

@@ -13,9 +13,9 @@ import pandas as pd
 
 from bandgaps import metrics
 from bandgaps.composition import forest
-from bandgaps.composition.cluster import PART, features, in_parts
 from bandgaps.composition.features import composition_hashes
 from bandgaps.composition.gap_model import NOT, GapModel
+from bandgaps.composition.parts import PART, features, in_parts
 from bandgaps.errors import InputError
 from bandgaps.intervals import Distribution
 from bandgaps.table import columns, splitting

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from bandgaps import plotting
+from bandgaps import outputs, plotting
 from bandgaps.composition import evaluation, figures, forest, gap_model, measured
 from bandgaps.composition.evaluation import MODELS, Rows
 from bandgaps.composition.features import LABELS
@@ -40,6 +40,13 @@ def read(path: Path, target: str | None, polymorphs: bool = False) -> tuple[pd.D
     target = target or account.read_meta(path).get("target", "band_gap")
     columns.target_values(table, target, path)
     return table, target
+
+
+def check_places(folder: Path, level: str) -> None:
+    """Raise InputError if the models of a level, `pbe` or `experiment`, cannot be written to their folders."""
+    names = [f"composition-{name}" for name in MODELS] if level == "pbe" else [measured.TEACHER, measured.PUPIL]
+    for name in names:
+        outputs.check_model_folder(folder / name)
 
 
 def fit(rows: Rows, name: str, seed: int, jobs: int, settings: dict[str, Any], target: str = "band_gap") -> GapModel:

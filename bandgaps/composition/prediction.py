@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import csv
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from bandgaps import screening
 from bandgaps.composition.gap_model import GapModel
 from bandgaps.errors import SHOWN, InputError, quoted
-from bandgaps.files import reading, replacing
+from bandgaps.files import reading
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 CHUNK = 20_000  # formulas that are asked about at once
-DECIMALS = 4  # of eV, in a CSV
 HEADING = ("gap", "68 % interval", "95 % interval", "metal", "PBE gap", "in training")
 
 
@@ -34,17 +36,14 @@ class Asked:
     place: str
 
 
-Rows = Callable[[pd.DataFrame], None]
-
-
-def predict(model: GapModel, items: Sequence[str], rows: Rows, tell: bool = True) -> int:
-    """Hand the predictions for all formulas to `rows`, a chunk at a time, and print what cannot be read.
+def to_screen(model: GapModel, items: Sequence[str], client: Client | None = None, errors: bool = True) -> int:
+    """Print the predictions for all formulas under one heading.
 
     Args:
         model: of compositions.
         items: as for `asked`.
-        rows: takes the table of `GapModel.predict`.
-        tell: whether to print what cannot be read.
+        client: of a Dask cluster that does the work.
+        errors: whether to print what cannot be read.
 
     Returns:
         How many formulas could not be read.
@@ -52,64 +51,59 @@ def predict(model: GapModel, items: Sequence[str], rows: Rows, tell: bool = True
     Raises:
         InputError: as `asked`.
     """
-    wrong = done = 0
-    for chunk in asked(items):
-        table, errors = answered(model, chunk)
+    wrong, first = 0, True
+    for table, unread in screening.answers(model, _question(items), client):
         if table is not None:
-            rows(table)
-        for error in errors if tell else ():
-            print(f"error: {error}", file=sys.stderr)
-        wrong, done = wrong + len(errors), done + len(chunk)
-        if len(chunk) == CHUNK:
-            print(f"{done:,} formulas", file=sys.stderr, flush=True)
+            print(formatted(table, first), flush=True)
+            first = False
+        screening.tell(unread if errors else ())
+        wrong += len(unread)
     return wrong
 
 
-@contextmanager
-def to_screen() -> Iterator[Rows]:
-    """Within it, rows are printed, under one heading."""
-    first = True
+def to_csv(model: GapModel, name: str, items: Sequence[str], path: Path, client: Client | None = None) -> int:
+    """Write the predictions for all formulas as a CSV, and go on with one that was cut off.
 
-    def rows(table: pd.DataFrame) -> None:
-        nonlocal first
-        print(formatted(table, first), flush=True)
-        first = False
+    Args:
+        model: of compositions.
+        name: what to call it.
+        items: as for `asked`.
+        path: the CSV.
+        client: as for `to_screen`.
 
-    yield rows
-
-
-@contextmanager
-def to_csv(path: Path) -> Iterator[Rows]:
-    """Within it, rows go to a CSV, which takes its place when all are there.
+    Returns:
+        As `to_screen`.
 
     Raises:
-        OSError: it cannot be written.
+        InputError: as `asked`; or no formula can be read.
     """
-    written = 0
-    with replacing(path) as temporary:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-
-            def rows(table: pd.DataFrame) -> None:
-                nonlocal written
-                table.round(DECIMALS).to_csv(file, header=not written, index=False)
-                written += len(table)
-
-            yield rows
-        if not written:
-            raise InputError(f"{path}: not written, since no formula could be read")
-    print(f"wrote {path}: {written:,} formulas")
+    rows, wrong = screening.to_csv(model, (name, model.card.get("date")), _question(items), path, client)
+    if not rows:
+        raise InputError(f"{path}: not written, since no formula could be read")
+    return wrong
 
 
-def asked(items: Sequence[str]) -> Iterator[list[Asked]]:
+def _question(items: Sequence[str]) -> screening.Question:
+    def chunks(skip: int) -> Iterator[list[Asked]]:
+        return asked(items, skip)
+
+    def length() -> int:
+        return sum(1 for item in items for _ in _asked(item))
+
+    return screening.Question("formulas", items, chunks, length, answered)
+
+
+def asked(items: Sequence[str], skip: int = 0) -> Iterator[list[Asked]]:
     """Formulas in chunks, from arguments that are formulas themselves or files of them.
 
     Args:
         items: formulas; CSV files with a column `formula`; text files, a formula a line.
+        skip: how many to leave out at the beginning.
 
     Raises:
         InputError: a file cannot be read, or has no formulas.
     """
-    every = (each for item in items for each in _asked(item))
+    every = islice((each for item in items for each in _asked(item)), skip, None)
     while chunk := list(islice(every, CHUNK)):
         yield chunk
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from bandgaps.errors import InputError
+from bandgaps.progress import Clock
 from bandgaps.structure import backend, ensemble, threads
 from bandgaps.structure.checkpoints import claim, identity, locked
 from bandgaps.structure.ensemble import Model
 from bandgaps.structure.network import Hyperparameters
-from bandgaps.structure.progress import Clock
 from bandgaps.structure.trainer import History, Trainer, Training
 from bandgaps.structure.training_set import Rows
 

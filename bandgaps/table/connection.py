@@ -10,17 +10,24 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import requests
+from requests.adapters import HTTPAdapter
 
 from bandgaps.errors import RunError
 
 Answer = TypeVar("Answer")
 SILENCE = 20  # s between two bytes; the client's own
 LONGEST = 60.0  # s that an answer may take as a whole
+LARGEST = 500_000_000  # bytes of an answer; of 500 crystals of 400 atoms it has a tenth
+PIECE = 1_000_000  # bytes that are received at once
 LONGEST_WAIT = 60.0  # s that the server may ask to wait before the next request
 
 
 class SlowAnswerError(RunError):
     """An answer was not whole when its time was up."""
+
+
+class LargeAnswerError(RunError):
+    """An answer is larger than any that was asked for."""
 
 
 class RedirectError(RunError):
@@ -66,11 +73,41 @@ def within(seconds: float, call: Callable[[], Answer]) -> Answer:
     return result[0]
 
 
+class _Bounded(HTTPAdapter):
+    """Receives answers up to `LARGEST`, those included that only name another address."""
+
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        response = super().send(*args, **{**kwargs, "stream": True})
+        received = bytearray()
+        for piece in response.iter_content(PIECE):
+            received += piece
+            if len(received) > LARGEST:
+                response.close()
+                raise LargeAnswerError(
+                    f"the Materials Project sent an answer of more than {LARGEST:,} bytes; check MP_API_ENDPOINT"
+                )
+        response._content = bytes(received)  # where `requests` keeps what it has received by itself
+        return response
+
+
+def get(url: str) -> requests.Response:
+    """The answer to a request without the key."""
+    with requests.Session() as session:
+        _bound(session)
+        return session.get(url, timeout=SILENCE)
+
+
+def _bound(session: requests.Session) -> None:
+    for beginning in ("https://", "http://"):
+        session.mount(beginning, _Bounded())
+
+
 class Session(requests.Session):
     """Sends the key with every request."""
 
     def __init__(self, key: str, program: str) -> None:
         super().__init__()
+        _bound(self)
         self.headers.update({"x-api-key": key, "user-agent": program})
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:

@@ -203,9 +203,7 @@ def _not_negative(name: str, value: Any) -> Any:
 
 def _heartbeat(endpoint: str) -> Any:
     """What the server says of itself, as JSON; ConnectionError where it refuses."""
-    import requests
-
-    response = requests.get(f"{endpoint}heartbeat", timeout=connection.SILENCE)
+    response = connection.get(f"{endpoint}heartbeat")
     if not response.ok:
         raise ConnectionError(f"{response.text[:200]}: heartbeat answered {response.status_code}")
     return response.json()

@@ -33,7 +33,7 @@ import orjson
 import pandas as pd
 
 from bandgaps.errors import InputError, shortened
-from bandgaps.files import read_bytes, replacing
+from bandgaps.files import MOST_UNPACKED, read_bytes, replacing, unpacked
 from bandgaps.table import json_lines
 from bandgaps.table.columns import check
 
@@ -119,11 +119,11 @@ def decompressed(path: Path) -> bytes:
     """The contents of a file, unpacked if they are gzipped.
 
     Raises:
-        InputError: the file cannot be read or is damaged.
+        InputError: the file cannot be read, is damaged, or unpacks to more than memory holds.
     """
-    raw = read_bytes(path, advice="write it with query.py or name another table")
+    raw = read_bytes(path, MOST_UNPACKED, "write it with query.py or name another table")
     try:
-        return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+        return unpacked(raw, path) if raw[:2] == b"\x1f\x8b" else raw
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{path}: damaged or half-written gzip ({error}); write it again with query.py") from None
 

@@ -5,7 +5,7 @@ SIGKILL at random moments, each followed by a run that must end as an undisturbe
 folder.
 An attempt held if the script ended in time with exit code 0, 1 or 2 and, unless 0, one line that says what is wrong.
 
-Prints a table and writes benchmarks/torture.json, part by part: parts that are not asked for keep what the file says.
+Prints a table and writes benchmarks/torture.json, attempt by attempt: what is not tried again keeps what the file says.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from benchmarks.torture.runs import ROOT, Attempt, Worker, broke, run
 
 RESULTS = ROOT / "benchmarks" / "torture.json"
 COLUMNS = ("tried", "held", "broke")
+RUNS = [*disturbed.scripts(Path())]  # names
+EMPTY: dict[str, Any] = {"tried": 0, "held": 0, "broke": 0, "how": []}
 SHOWN = 20  # of what broke, per row
 Verdict = tuple[str, str, str | None]  # what was tried, how to name it, why it broke
 
@@ -37,14 +39,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser().parse_args(arguments)
     earlier = read_json(given.output)["rows"] if given.output.exists() else []
     rows: dict[str, Any] = {row["what"]: row for row in earlier}
+    same = rows if given.resume else {}
+    given.done = {what: row["tried"] for what, row in same.items() if row["seed"] == given.seed}
     with tempfile.TemporaryDirectory(prefix="torture-") as name:
         base = Path(name)
         prepare(base)
         for part in given.parts:
-            tried = PARTS[part](base, given)
-            for what, verdicts in _grouped(tried).items():
+            begun: set[str] = set(given.done)
+            for what, name, why in PARTS[part](base, given):
+                if why:
+                    print(f"{what}: {name}: {why}", flush=True)
+                before = rows[what] if what in begun else EMPTY
+                begun.add(what)
                 when = f"{datetime.now(UTC):%Y-%m-%d}"
-                rows[what] = {"what": what, **summary(verdicts), "seed": given.seed, "date": when}
+                rows[what] = {"what": what, **counted(before, name, why), "seed": given.seed, "date": when}
                 write_json({"rows": [*rows.values()], "all": total(rows)}, given.output)
     print(table(rows))
     if any(row["broke"] for row in rows.values()):
@@ -57,11 +65,12 @@ def parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--parts", nargs="+", choices=PARTS, default=[*PARTS], help="which parts (all)")
     add("--kinds", nargs="+", choices=inputs.KINDS, default=[*inputs.KINDS], help="which kinds of bad input (all)")
-    add("--scripts", nargs="+", choices=inputs.FLAGS, default=[*inputs.FLAGS], help="which scripts are disturbed (all)")
+    add("--scripts", nargs="+", choices=RUNS, default=RUNS, help="which runs are disturbed (all)")
     add("--inputs", type=whole_number(1), default=360, metavar="N", help="bad inputs, over all kinds (%(default)s)")
     add("--servers", type=whole_number(1), default=60, metavar="N", help="servers that misbehave (%(default)s)")
     add("--kills", type=whole_number(1), default=20, metavar="N", help="kills of each script (%(default)s)")
     add("--seed", type=seed, default=0, metavar="N", help="of all that is random (%(default)s)")
+    add("--resume", action="store_true", help="pass over what the output file has of this seed, after a stop")
     add("--output", type=Path, default=RESULTS, metavar="FILE", help="where the results go (%(default)s)")
     return parser
 
@@ -77,12 +86,15 @@ def prepare(base: Path) -> None:
 
 def bad_inputs(base: Path, given: argparse.Namespace) -> Iterable[Verdict]:
     """Bad inputs of each kind in turn."""
-    worker = Worker()
+    worker, left = Worker(), dict(given.done)
     for number in range(given.inputs):
         kind = given.kinds[number % len(given.kinds)]
         random = np.random.default_rng([given.seed, number])
         with tempfile.TemporaryDirectory(dir=base) as name:
             attempt = inputs.KINDS[kind](random, Path(name), base)
+            left[attempt.what] = left.get(attempt.what, 0) - 1
+            if left[attempt.what] >= 0:
+                continue
             yield (
                 attempt.what,
                 f"{kind} {number} {attempt.script} {attempt.note}",
@@ -94,7 +106,7 @@ def bad_inputs(base: Path, given: argparse.Namespace) -> Iterable[Verdict]:
 def bad_servers(base: Path, given: argparse.Namespace) -> Iterable[Verdict]:
     """Servers that misbehave."""
     worker = Worker()
-    for number in range(given.servers):
+    for number in range(given.done.get(servers.WHAT, 0), given.servers):
         random = np.random.default_rng([given.seed, number])
         with tempfile.TemporaryDirectory(dir=base) as name, servers.troubled(random) as attempt:
             outcome = worker.run(attempt, Path(name))
@@ -103,14 +115,22 @@ def bad_servers(base: Path, given: argparse.Namespace) -> Iterable[Verdict]:
     worker.stop()
 
 
-def of_scripts(what: str, disturb: Callable[[Attempt, Path, argparse.Namespace], Iterable[str | None]]) -> Any:
-    """A part that disturbs a run of each script."""
+Disturb = Callable[[Attempt, Path, argparse.Namespace, int], Iterable[str | None]]
+
+
+def of_scripts(what: str, count: Callable[[argparse.Namespace], int], disturb: Disturb) -> Any:
+    """A part that disturbs a run of each script so many times, but for those that were done before."""
 
     def verdicts(base: Path, given: argparse.Namespace) -> Iterable[Verdict]:
         for script in given.scripts:
+            row = f"{what}, {script.split(',')[0]}.py{script.partition(',')[2]}"
+            done = given.done.get(row, 0)
+            if done >= count(given):
+                continue
             with tempfile.TemporaryDirectory(dir=base) as name:
-                for number, why in enumerate(disturb(disturbed.scripts(base)[script], Path(name), given)):
-                    yield f"{what}, {script}.py", str(number), why
+                tried = disturb(disturbed.scripts(base)[script], Path(name), given, done)
+                for number, why in enumerate(tried, start=done):
+                    yield row, str(number), why
 
     return verdicts
 
@@ -118,25 +138,23 @@ def of_scripts(what: str, disturb: Callable[[Attempt, Path, argparse.Namespace],
 PARTS: dict[str, Callable[[Path, argparse.Namespace], Iterable[Verdict]]] = {
     "inputs": bad_inputs,
     "servers": bad_servers,
-    "kills": of_scripts("kills", lambda run, folder, given: disturbed.kills(run, folder, given.kills, given.seed)),
-    "disk": of_scripts("full disk", lambda run, folder, _: disturbed.full_disk(run, folder)),
-    "pairs": of_scripts("two processes", lambda run, folder, _: [disturbed.two_at_once(run, folder)]),
+    "kills": of_scripts(
+        "kills",
+        lambda given: given.kills,
+        lambda run, folder, given, done: disturbed.kills(run, folder, given.kills, given.seed, done),
+    ),
+    "disk": of_scripts(
+        "full disk", lambda _: len(disturbed.SIZES), lambda run, folder, _, done: disturbed.full_disk(run, folder, done)
+    ),
+    "pairs": of_scripts("two processes", lambda _: 1, lambda run, folder, *_: [disturbed.two_at_once(run, folder)]),
 }
 
 
-def _grouped(verdicts: Iterable[Verdict]) -> dict[str, list[Verdict]]:
-    groups: dict[str, list[Verdict]] = {}
-    for verdict in verdicts:
-        groups.setdefault(verdict[0], []).append(verdict)
-        if verdict[2]:
-            print(f"{verdict[0]}: {verdict[1]}: {verdict[2]}", flush=True)
-    return groups
-
-
-def summary(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """How many attempts held, and what broke."""
-    wrong = [f"{name}: {why}" for _, name, why in verdicts if why]
-    return {"tried": len(verdicts), "held": len(verdicts) - len(wrong), "broke": len(wrong), "how": wrong[:SHOWN]}
+def counted(before: dict[str, Any], name: str, why: str | None) -> dict[str, Any]:
+    """A row with one attempt more, which broke if there is a reason why."""
+    how = [*before["how"], f"{name}: {why}"] if why else before["how"]
+    tried, wrong = before["tried"] + 1, before["broke"] + bool(why)
+    return {"tried": tried, "held": tried - wrong, "broke": wrong, "how": how[:SHOWN]}
 
 
 def total(rows: dict[str, Any]) -> dict[str, int]:

@@ -21,9 +21,9 @@ SIZES = ("64k", "256k", "1m", "4m")  # of a disk
 
 
 def scripts(base: Path) -> dict[str, Attempt]:
-    """A short run of each script; all write into the folder they run in."""
+    """A short run of each script, by the name a report calls it; all write into the folder they run in."""
     table = str(base / "table.json")
-    small = ["--epochs", "2", "--members", "1", "--batch-size", "16", "--cutoff", "3.5"]
+    small = ["--epochs", "2", "--members", "1", "--batch-size", "16", "--cutoff", "5"]
     asked: dict[str, list[str]] = {
         "query": ["--source", "sample", "--output", "out/t.json.gz", "--metrics", "out"],
         "composition": ["--data", table, "--models", "out/models", "--figures", "out", "--metrics", "out"],
@@ -34,7 +34,13 @@ def scripts(base: Path) -> dict[str, Attempt]:
             "out",
         ],
     }  # fmt: skip
-    return {script: Attempt("", script, arguments) for script, arguments in asked.items()}
+    screened = {
+        "composition, --predict": ["--predict", str(base / "formulas.txt"), "--csv", "out/gaps.csv"],
+        "structure, --predict": [
+            "--predict", str(base / "crystals.jsonl"), "--csv", "out/gaps.csv", "--weights", str(base / "network"),
+        ],
+    }  # fmt: skip
+    return {name: Attempt("", name.split(",")[0], arguments) for name, arguments in (asked | screened).items()}
 
 
 def undisturbed(attempt: Attempt, folder: Path) -> tuple[dict[str, Any], float]:
@@ -46,23 +52,31 @@ def undisturbed(attempt: Attempt, folder: Path) -> tuple[dict[str, Any], float]:
     return written(folder), seconds
 
 
-def kills(attempt: Attempt, folder: Path, count: int, seed: int) -> Iterator[str | None]:
-    """Kill a run at a random moment and run it again; why that broke, or None."""
-    random = np.random.default_rng(seed)
+def kills(attempt: Attempt, folder: Path, count: int, seed: int, done: int = 0) -> Iterator[str | None]:
+    """Kill a run at a random moment and run it again, without the first `done` of `count` times.
+
+    Yields:
+        Why that broke, or None.
+    """
+    moments = np.random.default_rng(seed).uniform(0.02, 1, count)  # as parts of an undisturbed run's time
     expected, seconds = undisturbed(attempt, folder / "undisturbed")
-    for number in range(count):
+    for number in range(done, count):
         own = folder / f"killed-{number}"
         own.mkdir()
-        run(attempt, own, kill_after=float(random.uniform(0.02, 1)) * seconds)
+        run(attempt, own, kill_after=float(moments[number]) * seconds)
         outcome = run(attempt, own)
         yield broke(outcome, [0]) or difference(expected, written(own))
         shutil.rmtree(own)
 
 
-def full_disk(attempt: Attempt, folder: Path) -> Iterator[str | None]:
-    """Run on a disk that is too small, then make room and run again; why that broke, or None."""
+def full_disk(attempt: Attempt, folder: Path, done: int = 0) -> Iterator[str | None]:
+    """Run on a disk that is too small, then make room and run again, without the first `done` of `SIZES`.
+
+    Yields:
+        Why that broke, or None.
+    """
     expected, _ = undisturbed(attempt, folder / "undisturbed")
-    for size in SIZES:
+    for size in SIZES[done:]:
         own = folder / f"disk-{size}"
         disk, copy = own / "disk", own / "copy"
         disk.mkdir(parents=True)
@@ -72,15 +86,15 @@ def full_disk(attempt: Attempt, folder: Path) -> Iterator[str | None]:
             cd {here}; {call} > ../first.out 2> ../first.err; echo $? > ../first.code
             mount -o remount,size=1g {here} || exit 99
             {call} > ../second.out 2> ../second.err; echo $? > ../second.code; cp -R {here} {there}"""
-        done = subprocess.run(
+        ended = subprocess.run(
             ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", steps],
             env=environment(),
             capture_output=True,
             text=True,
             check=False,
         )
-        if done.returncode == 99:
-            raise RuntimeError(f"no small disk can be mounted here: {done.stderr}")
+        if ended.returncode == 99:
+            raise RuntimeError(f"no small disk can be mounted here: {ended.stderr}")
         first, second = (_read(own, name) for name in ("first", "second"))
         unnamed = (
             first.code and "No space left" in first.errors and not re.search(r"error: \S+.*: No space", first.errors)

@@ -52,7 +52,7 @@ FLAGS = {
 VALUES = [
     "", " ", "-1", "0", "1e309", "nan", "inf", "1" * 400, str(10**20), str(2**32), "x" * 100_000, "/proc", ".", "file",
     "file/x", "/dev/null", "/dev/zero", "/proc/self/mem", "Si1Ge1000000", "Si-Si", "Xx-Yy", "*", "٣", "\u202e",
-    "-",
+    "-", "--", "---",
 ]  # fmt: skip
 
 
@@ -217,7 +217,7 @@ def flags(random: Random, folder: Path, base: Path) -> Attempt:
         "composition": ["--data", str(base / "table.json")],
         "explore_composition": [],
         "structure": ["--data", str(base / "table.json"), "--epochs", "1", "--members", "1"],
-        "explore_structure": ["--max-atoms", "2"],
+        "explore_structure": ["--max-atoms", "2", "--model", str(base / "network"), "--fidelity", "pbe"],
     }[script]
     kept = [*beside]
     if flag in kept:
@@ -237,7 +237,13 @@ KINDS: dict[str, Callable[[Random, Path, Path], Attempt]] = {
 
 
 def prepare(base: Path) -> None:
-    """What the attempts are changes of: a small table, and a model of structures with one member."""
+    """What the attempts are changes of: a small table, long lists, and a model of structures with one member."""
+    formulas = (f"Si{a}Ge{b}C{c}\n" for a in range(1, 61) for b in range(1, 61) for c in range(1, 31))
+    (base / "formulas.txt").write_text("".join(formulas))
+    crystal = {"species": ["Si", "Ge"], "frac": [[0.0] * 3, [0.25] * 3]}
+    cells = ([3.7 + 1e-4 * k] * 3 + [60.0] * 3 for k in range(4000))
+    lines = (json.dumps({"material_id": f"x-{k}", "cell": cell, **crystal}) for k, cell in enumerate(cells))
+    (base / "crystals.jsonl").write_text("\n".join(lines))
     (base / "table.json").write_text(json.dumps(small_table()))
     shutil.copytree(NETWORK, base / "network", ignore=shutil.ignore_patterns("member-[1-9]*"))
     card = json.loads((NETWORK / "model.json").read_text())

@@ -14,9 +14,11 @@ from benchmarks.torture.runs import ROOT, Attempt
 sys.path.insert(0, str(ROOT / "tests"))
 from materials_project_server import KEY, Server, crystals, serving
 
+WHAT = "server answers"
 TROUBLES = [
     "too many requests", "server error", "bad gateway", "cut", "truncated", "page repeats", "documents repeat",
     "no ids", "no data", "a list", "no route", "redirect", "asks to wait", "drip", "unauthorized", "bad request",
+    "bomb", "redirect with a bomb",
 ]  # fmt: skip
 
 
@@ -28,7 +30,7 @@ def troubled(random: Random) -> Iterator[Attempt]:
         server.elsewhere = elsewhere.endpoint
         note = _misbehave(random, server)
         environment = {"MP_API_ENDPOINT": server.endpoint, "MP_API_KEY": KEY}
-        yield Attempt("server answers", "query", ["--source", "mp", "--output", "out.json.gz"], note, environment)
+        yield Attempt(WHAT, "query", ["--source", "mp", "--output", "out.json.gz"], note, environment)
 
 
 def told_to_others(folder: Path, output: str) -> bool:

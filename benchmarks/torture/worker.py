@@ -20,12 +20,14 @@ from bandgaps.errors import exit_code
 from bandgaps.table import connection
 
 LONGEST = 3.0  # s, that an answer of the server on loopback may take
+LARGEST = 20_000_000  # bytes, of such an answer
 SHOWN = 4000  # characters of what was printed
 
 
 def main() -> None:
     """Answer until nothing more is asked."""
     connection.LONGEST = connection.LONGEST_WAIT = LONGEST
+    connection.LARGEST = LARGEST
     channel = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print past Python is no answer
     for line in sys.stdin:

@@ -165,7 +165,9 @@ def test_formulas_are_in_whole_atoms() -> None:
     assert [GAINAS.formula(Fraction(quarter, 4)) for quarter in (0, 1, 4)] == ["GaAs", "Ga3As4In", "InAs"]
 
 
-@pytest.mark.parametrize("formula", ["Si49Sn51", "Sn", "Xx3", "", "Si0Ge0", "Si-", "Si1e400Ge"])
+@pytest.mark.parametrize(
+    "formula", ["Si49Sn51", "Sn", "Xx3", "", "Si0Ge0", "Si-", "Si1e400Ge", "Si1e30Ge", f"Si{'9' * 300}"]
+)
 def test_other_compositions_are_refused(formula: str) -> None:
     with pytest.raises(InputError, match="write it as in Si1Ge3"):
         SIGE.read(formula)
@@ -177,7 +179,7 @@ def test_other_amounts_of_what_is_not_exchanged_are_refused(formula: str) -> Non
         GAINAS.read(formula)
 
 
-@pytest.mark.parametrize("formula", ["Si1e30Ge", "Si501Ge500", "Si1Ge10000", "Si1Ge1000000"])
+@pytest.mark.parametrize("formula", ["Si501Ge500", "Si1Ge10000", "Si1Ge1000000"])
 def test_cells_beyond_a_thousand_atoms_are_refused(formula: str) -> None:
     with pytest.raises(InputError, match=r"cell of .* atoms, and 1,000 are the most"):
         SIGE.read(formula)

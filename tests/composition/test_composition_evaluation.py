@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import astuple, replace
 from pathlib import Path
 
+import gap_models
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +14,8 @@ from helpers import ROOT, SAMPLE, assert_failed, run_here
 from sklearn.model_selection import StratifiedKFold
 
 import composition
-from bandgaps.composition import cluster, evaluation, features, forest, models
+from bandgaps import cluster
+from bandgaps.composition import evaluation, features, forest, models, parts, prediction
 from bandgaps.composition.gap_model import GapModel
 from bandgaps.errors import InputError
 from bandgaps.intervals import Distribution, Intervals
@@ -39,10 +41,10 @@ def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_cluster_gives_the_same_scores(scheduler: str, few_trees: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (cluster, evaluation):
+    for module in (parts, evaluation):
         monkeypatch.setattr(module, "PART", 100)  # so that the sample is shared out
     table = storage.read(SAMPLE, structures=False).drop_duplicates("formula")[:250]
-    with cluster.cluster(scheduler):
+    with cluster.connected(scheduler):
         rows = evaluation.Rows.of(table, "band_gap", PATH)
         chosen = evaluation.tune(rows, 2, seed=0, jobs=-1)
         model = forest.new(seed=0, jobs=-1).fit(rows.X[rows.train], rows.y[rows.train])
@@ -55,9 +57,9 @@ def test_a_cluster_gives_the_same_scores(scheduler: str, few_trees: None, monkey
 
 
 def test_parts_keep_the_row_numbers_of_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "PART", 10)
+    monkeypatch.setattr(parts, "PART", 10)
     with pytest.raises(InputError, match="row 37: "):
-        cluster.features(["Si"] * 37 + ["Xx"])
+        parts.features(["Si"] * 37 + ["Xx"])
 
 
 def test_a_scheduler_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +115,7 @@ def test_the_median_is_scored_in_parts_as_at_once(monkeypatch: pytest.MonkeyPatc
     rows, model = evaluation.Rows.of(few(), "band_gap", PATH), taught("NaCl", "LiF")
     whole = evaluation.distribution(model, rows.X)
     monkeypatch.setattr(evaluation, "PART", 3)
-    monkeypatch.setattr(cluster, "PART", 3)
+    monkeypatch.setattr(parts, "PART", 3)
     for one, other in zip(astuple(evaluation.distribution(model, rows.X)), astuple(whole), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -228,3 +230,18 @@ def test_importances_are_those_of_scikit_learn_but_for_the_shuffles() -> None:
         assert increase == pytest.approx(oracle.importances_mean[k], abs=3 * oracle.importances_std[k])
         assert 0 < std < 4 * oracle.importances_std[k]
     assert np.abs(found["mae_increase"].iloc[3:]).max() < 0.1 * found["mae_increase"].iloc[2]
+
+
+def test_a_cluster_answers_formulas_as_this_process_does(
+    scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prediction, "CHUNK", 40)
+    formulas = storage.read(SAMPLE, structures=False)["formula"][:100]
+    (tmp_path / "a.txt").write_text("\n".join([*formulas, "nothing"]))
+    gap_models.save(tmp_path / "models")
+    ask = ["--models", "models", "--predict", "a.txt", "Si49Ge51", "--csv"]
+    here = run_here(composition.main, *ask, "here.csv", cwd=tmp_path)
+    there = run_here(composition.main, *ask, "there.csv", "--dask", scheduler, cwd=tmp_path)
+    assert here.returncode == there.returncode == 2
+    assert "line 101: 'nothing' is no formula" in there.stderr
+    assert (tmp_path / "there.csv").read_bytes() == (tmp_path / "here.csv").read_bytes()

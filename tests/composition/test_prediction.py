@@ -11,7 +11,9 @@ import pytest
 from helpers import Result, assert_failed, run_here
 
 import composition
+from bandgaps import progress
 from bandgaps.composition import gap_model, measured, prediction
+from bandgaps.resumable import ResumableCsv
 
 COLUMNS = (
     "formula, band_gap, band_gap_std, band_gap_low_68, band_gap_high_68, band_gap_low_95, band_gap_high_95, "
@@ -85,11 +87,13 @@ def test_files_longer_than_a_chunk_are_answered_in_order(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prediction, "CHUNK", 4)
+    monkeypatch.setattr(progress, "LINE_EVERY", 0)
     formulas = [f"Si{n}Ge{11 - n}" for n in range(1, 11)]
     (tmp_path / "a.txt").write_text("\n".join([*formulas[:6], "nothing", *formulas[6:]]))
     result = ask(models, "a.txt", "--csv", "out.csv", cwd=tmp_path)
     assert result.returncode == 2
-    assert "4 formulas\n" in result.stderr and "8 formulas\n" in result.stderr and "12 formulas" not in result.stderr
+    assert "4 of 11 formulas  0:00 left\n" in result.stderr and "8 of 11 formulas  0:00" in result.stderr
+    assert "11 of 11" not in result.stderr
     table = pd.read_csv(tmp_path / "out.csv")
     assert table["formula"].tolist() == formulas
     expected = gap_model.load(models / measured.PUPIL).predict(formulas)
@@ -97,6 +101,46 @@ def test_files_longer_than_a_chunk_are_answered_in_order(
     chunks = list(prediction.asked([str(tmp_path / "a.txt"), "Si"]))
     assert [len(chunk) for chunk in chunks] == [4, 4, 4]
     assert chunks[-1][-1] == prediction.Asked("Si", "")
+
+
+def test_a_run_that_was_killed_goes_on_without_repeating_or_losing_a_row(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prediction, "CHUNK", 3)
+    lines = ["formula", *(f"Si{n}Ge{12 - n}" for n in range(1, 12)), "nothing", *(f"Ga{n}As" for n in range(1, 9))]
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    whole = ask(models, "a.csv", "GaN", "--csv", "whole.csv", cwd=tmp_path)
+    answered = prediction.answered
+    asked: list[list[prediction.Asked]] = []
+
+    def counted(model: gap_model.GapModel, chunk: list[prediction.Asked]) -> object:
+        if len(asked) == chunks:
+            raise KeyboardInterrupt
+        asked.append(chunk)
+        return answered(model, chunk)
+
+    monkeypatch.setattr(prediction, "answered", counted)
+    chunks = 5
+    assert ask(models, "a.csv", "GaN", "--csv", "out.csv", cwd=tmp_path).returncode == 130
+    assert not (tmp_path / "out.csv").exists()
+    chunks = 99
+    again = ask(models, "a.csv", "GaN", "--csv", "out.csv", cwd=tmp_path)
+    assert "going on after 15 of 21 formulas" in again.stderr
+    assert (again.returncode, again.stderr.splitlines()[-1]) == (whole.returncode, whole.stderr.splitlines()[-1])
+    assert [each.formula for chunk in asked for each in chunk] == [*lines[1:], "GaN"]
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"a.csv", "out.csv", "whole.csv"}
+
+
+def test_progress_of_other_formulas_is_not_taken_up(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prediction, "CHUNK", 1)
+    (tmp_path / "a.txt").write_text("Si\nGe\n")
+    csv = ResumableCsv(tmp_path / "out.csv", "another run")
+    csv.add(pd.DataFrame({"formula": ["no"]}), 1)
+    assert ask(models, "a.txt", "--csv", "out.csv", cwd=tmp_path).returncode == 0
+    assert pd.read_csv(tmp_path / "out.csv")["formula"].tolist() == ["Si", "Ge"]
 
 
 DAMAGED: dict[str, tuple[bytes, str]] = {

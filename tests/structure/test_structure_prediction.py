@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from distributed import LocalCluster
 from helpers import assert_failed, call, run_here
 from some_crystals import SEVERAL, crystals, diamond, random_model
 
 import structure
-from bandgaps.structure import measured, model_files, neighbors, prediction
+from bandgaps.structure import crystal_files, measured, model_files, neighbors, prediction
 from bandgaps.structure.ensemble import Model
 from bandgaps.structure.graphs import merged
 from bandgaps.table import records, storage
@@ -101,7 +102,7 @@ def test_a_run_that_was_cut_off_goes_on_where_it_stopped(
     answered = prediction.answered
     asked: list[str] = []
 
-    def counted(own: Model, chunk: list[prediction.Asked], fidelity: str | None) -> object:
+    def counted(own: Model, chunk: list[crystal_files.Asked], fidelity: str | None) -> object:
         asked.extend(each.name for each in chunk)
         if len(asked) > 1000 and cut:
             raise _CutOffError
@@ -124,7 +125,7 @@ def test_json_lines_are_read_bit_by_bit(tmp_path: Path) -> None:
     silicon = {"cell": [3.84] * 3 + [60.0] * 3, "species": ["Si"] * 2, "frac": [[0] * 3, [0.25] * 3]}
     lines = [json.dumps({"material_id": f"x-{k}", "formula": "Si", **silicon}) for k in range(450)]
     (tmp_path / "many.jsonl").write_text("\n".join([*lines, "{"]))
-    found = prediction.asked([tmp_path / "many.jsonl"])
+    found = crystal_files.asked([tmp_path / "many.jsonl"])
     first = next(found)
     assert first.name == "x-0" and records.structure(first.crystal).formula == "Si2"  # type: ignore[arg-type]
     with pytest.raises(Exception, match="line 451: not JSON"):
@@ -136,3 +137,46 @@ def test_what_holds_no_crystals_is_named(model: Path, tmp_path: Path) -> None:
     storage.write(pd.DataFrame({"formula": ["Si"], "band_gap": [1.1]}), tmp_path / "formulas.json")
     for name, message in (("empty", "empty: no structure files"), ("formulas.json", "no column structure")):
         assert_failed(run_here(structure.main, "--weights", model, "--predict", name, cwd=tmp_path), 2, message)
+
+
+def test_a_cluster_answers_as_this_process_does(
+    model: Path, many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prediction, "CHUNK", 20)
+    crystals()[0].to(str(tmp_path / "first.cif"))
+    (tmp_path / "bad.cif").write_text("data_\n")
+    rows = storage.read_records(many).head(45)
+    storage.write(rows, tmp_path / "some.json.gz")
+    ask = ["--weights", model, "--predict", "first.cif", "bad.cif", "some.json.gz", "--csv"]
+    here = run_here(structure.main, *ask, "here.csv", cwd=tmp_path)
+    with LocalCluster(2, processes=False, protocol="tcp", dashboard_address=":0", threads_per_worker=2) as cluster:
+        there = run_here(structure.main, *ask, "there.csv", "--dask", cluster.scheduler_address, cwd=tmp_path)
+    assert "2 of 47 crystals could not be predicted" in there.stderr and "bad.cif: not a structure" in there.stderr
+    assert here.stderr == there.stderr
+    assert (tmp_path / "there.csv").read_bytes() == (tmp_path / "here.csv").read_bytes()
+
+
+def test_a_folder_that_was_cut_off_goes_on_without_reading_again(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        diamond("Si", 5.3 + number / 100).to(str(tmp_path / f"{number}.cif"))
+    monkeypatch.setattr(prediction, "CHUNK", 2)
+    read: list[str] = []
+    own = crystal_files.read_structure
+
+    def counted(path: Path) -> object:
+        if len(read) == stop:
+            raise KeyboardInterrupt
+        read.append(path.name)
+        return own(path)
+
+    monkeypatch.setattr(crystal_files, "read_structure", counted)
+    flags = ["--weights", model, "--predict", ".", "--csv", "out/gaps.csv"]
+    stop = 3
+    assert run_here(structure.main, *flags, cwd=tmp_path).returncode == 130
+    stop, read[:] = 99, []
+    result = run_here(structure.main, *flags, cwd=tmp_path)
+    assert result.returncode == 0 and "going on after 2 of 5 crystals" in result.stderr
+    assert read == ["2.cif", "3.cif", "4.cif"]
+    assert pd.read_csv(tmp_path / "out/gaps.csv")["name"].tolist() == [f"{number}.cif" for number in range(5)]

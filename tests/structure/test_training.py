@@ -9,9 +9,9 @@ import pytest
 from helpers import SAMPLE
 from pymatgen.core import Element
 
-from bandgaps import elements
+from bandgaps import elements, progress
 from bandgaps.errors import InputError
-from bandgaps.structure import batches, neighbors, network, progress, trainer, training
+from bandgaps.structure import batches, neighbors, network, trainer, training
 from bandgaps.structure.ensemble import Model
 from bandgaps.structure.network import Hyperparameters
 from bandgaps.structure.trainer import History
