@@ -22,7 +22,7 @@ from pymatgen.core import Composition, Structure
 
 from bandgaps import formulas
 from bandgaps.errors import InputError, RunError
-from bandgaps.table import cleaning, columns, connection, download, materials_project, sources, storage
+from bandgaps.table import cleaning, columns, connection, download, materials_project, records, sources, storage
 from bandgaps.table.account import Step
 from bandgaps.table.download import Download
 from bandgaps.table.materials_project import Query
@@ -50,7 +50,7 @@ def cache(tmp_path: Path) -> Path:
 
 def contents(download: Download) -> list[dict[str, Any]]:
     """The rows, comparable: None where a number is missing."""
-    table = download.table.assign(structure=list(map(crystal, download.table["structure"])))
+    table = download.table.assign(structure=[crystal(records.structure(each)) for each in download.table["structure"]])
     return table.astype(object).where(table.notna(), None).to_dict("records")
 
 
