@@ -15,6 +15,7 @@ from bandgaps.table import columns, splitting
 from bandgaps.table.account import Step
 from bandgaps.table.columns import energy_column, keys, represents_composition
 from bandgaps.table.sources import Filters, Source
+from bandgaps.table.storage import no_garbage_collection
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from bandgaps.table.records import Crystal
 
 ISOLATION_CUTOFF = 4.0  # Å
-AT_ONCE = 2_000  # crystals; few enough for the processor's cache
+AT_ONCE = 10_000  # crystals; bounds the memory that their atoms take
 MOST_STEPS = 300  # after which finding all neighbours costs less
 
 
@@ -105,6 +106,7 @@ def _doubtful(crystals: Sequence[Crystal], cutoff: float) -> np.ndarray:
     return np.unique(np.concatenate([*doubtful, crystal[alone]]))
 
 
+@no_garbage_collection()
 def prepare(
     source: Source, target: str, filters: Filters, seed: int, train_on: Collection[str] = (), apart: bool = False
 ) -> tuple[pd.DataFrame, list[Step]]:

@@ -142,15 +142,14 @@ def of_formulas(read: Callable[[object], Understood], table: pd.DataFrame, path:
         InputError: the function raised a ValueError; the message names the row.
     """
 
-    def understood(row: int, formula: object) -> Understood:
-        try:
-            return read(formula)
-        except ValueError as error:
-            raise InputError(
-                f"{path}: row {row}: formula {quoted(formula)}: {error}; correct or remove the row"
-            ) from None
-
-    return [understood(row, formula) for row, formula in enumerate(table["formula"])]
+    formulas, result = table["formula"].tolist(), []
+    try:
+        result.extend(map(read, formulas))
+    except ValueError as error:
+        row = len(result)
+        what = f"{path}: row {row}: formula {quoted(formulas[row])}: {error}; correct or remove the row"
+        raise InputError(what) from None
+    return result
 
 
 def represents_composition(table: pd.DataFrame) -> np.ndarray:

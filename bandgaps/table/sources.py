@@ -146,6 +146,7 @@ def latest(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return joined[number == last].reset_index(drop=True)
 
 
+@storage.no_garbage_collection()
 def _from_path(kind: str, path: Path, table: pd.DataFrame, kept: str) -> Source:
     table = _with_ids(_with_reduced_formulas(table.reset_index(drop=True), path))
     return Source(kind, str(path), table, f"sha256:{sha256(path)}", [Step(kept, len(table))])

@@ -43,6 +43,18 @@ if TYPE_CHECKING:
 _NOT_JSON = {word: re.compile(word + rb"(?=[,\]} ])") for word in (b"-Infinity", b"Infinity", b"NaN")}
 
 
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """Stop the cyclic garbage collector, which finds nothing among millions of new containers that all stay alive."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def read(path: Path | str, structures: bool = True) -> pd.DataFrame:
     """Read a table.
 
@@ -73,6 +85,7 @@ def read_compact(path: Path | str) -> pd.DataFrame:
     return _with_crystals(path, records.compact)
 
 
+@no_garbage_collection()
 def _with_crystals(path: Path | str, crystal: Callable[[Record], Crystal]) -> pd.DataFrame:
     """A table, its structures as the function makes them of dictionaries, all of them checked."""
     from bandgaps.table import records
@@ -81,9 +94,8 @@ def _with_crystals(path: Path | str, crystal: Callable[[Record], Crystal]) -> pd
     if "structure" in table:
         crystals = table["structure"].tolist()
         table["structure"] = None  # so that each dictionary goes when it has been read
-        with no_garbage_collection():
-            for row, record in enumerate(crystals):
-                crystals[row] = _crystal(crystal, record, path, row)
+        for row, record in enumerate(crystals):
+            crystals[row] = _crystal(crystal, record, path, row)
         table["structure"] = crystals
         for row, fault in records.faults(table["structure"]).items():
             raise InputError(f"{path}: row {row} ({shortened(table['formula'].iloc[row])}): {fault}")
@@ -115,6 +127,7 @@ def _table(text: bytes, path: Path | str) -> pd.DataFrame:
     return table.astype(dict.fromkeys(empty, float))  # no number is a missing number, also where there is no other
 
 
+@no_garbage_collection()
 def write(table: pd.DataFrame, path: Path | str) -> None:
     """Write a table, atomically; equal tables give equal bytes.
 
@@ -126,8 +139,7 @@ def write(table: pd.DataFrame, path: Path | str) -> None:
         "columns": table.columns.tolist(),
         "data": list(zip(*(table[column].tolist() for column in table), strict=True)),
     }
-    with no_garbage_collection():
-        text = orjson.dumps(content, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY)
+    text = orjson.dumps(content, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY)
     if Path(path).suffix == ".gz":
         text = gzip.compress(text, compresslevel=6, mtime=0)
     with replacing(path) as temporary:
@@ -186,18 +198,6 @@ def _without_nan(text: bytes) -> bytes:
 
 def _null_outside_names(found: re.Match[bytes]) -> bytes:
     return b"null" if found.string[found.start() - 1] in b"[,: " else found.group()
-
-
-@contextmanager
-def no_garbage_collection() -> Iterator[None]:
-    """Stop the cyclic garbage collector, which finds nothing among millions of new containers that all stay alive."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _crystal(crystal: Callable[[Record], Crystal], record: Any, path: Path | str, row: int) -> Crystal:
