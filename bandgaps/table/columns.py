@@ -141,7 +141,6 @@ def of_formulas(read: Callable[[object], Understood], table: pd.DataFrame, path:
     Raises:
         InputError: the function raised a ValueError; the message names the row.
     """
-
     formulas, result = table["formula"].tolist(), []
     try:
         result.extend(map(read, formulas))
