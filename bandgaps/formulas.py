@@ -151,9 +151,8 @@ def _reduced(formula: str) -> str:
 
 @cache
 def _key(formula: str) -> str:
-    atoms = [*_whole_atoms(formula).items()] or [
-        (each.symbol, amount) for each, amount in _composition(formula).items()
-    ]
+    atoms: list[tuple[str, float]] = [*_whole_atoms(formula).items()]
+    atoms = atoms or [(element.symbol, amount) for element, amount in _composition(formula).items()]
     total = sum(amount for _, amount in atoms)
     fractions: dict[str, float] = defaultdict(float)
     for symbol, amount in atoms:

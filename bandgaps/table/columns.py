@@ -141,7 +141,8 @@ def of_formulas(read: Callable[[object], Understood], table: pd.DataFrame, path:
     Raises:
         InputError: the function raised a ValueError; the message names the row.
     """
-    formulas, result = table["formula"].tolist(), []
+    formulas = table["formula"].tolist()
+    result: list[Understood] = []
     try:
         result.extend(map(read, formulas))
     except ValueError as error:

@@ -63,10 +63,12 @@ def test_periodic_images_are_neighbours(constant: float, isolated: bool) -> None
 
 
 def test_many_crystals_are_searched_as_one_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    skewed = Lattice([[5, 0, 0], [24.5, 4.5, 0], [0, 0, 5]])  # its images by rounded fractions are far, others near
-    apart = Structure(Lattice.cubic(9), ["Si", "C", "C"], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0.6]])
+    skewed = Lattice(
+        np.array([[5, 0, 0], [24.5, 4.5, 0], [0, 0, 5]])
+    )  # its images by rounded fractions are far, others near
+    apart = Structure(Lattice.cubic(9), ["Si", "C", "C"], [[0.0] * 3, [0.5] * 3, [0.5, 0.5, 0.6]])
     slab = Structure(Lattice(np.diag([9, 9, 3]), pbc=(True, True, False)), ["Ne"], [[0, 0, 0]])
-    made = [apart, slab, Structure(skewed, ["Ne", "Ne"], [[0, 0, 0], [0.5, 0.5, 0]])]
+    made = [apart, slab, Structure(skewed, ["Ne", "Ne"], [[0.0] * 3, [0.5, 0.5, 0.0]])]
     for cutoff in (2.0, 2.5, 3.0, 4.0):
         crystals = [*storage.read(SAMPLE)["structure"].iloc[::30], *made]
         expected = [cleaning.has_isolated_atom(crystal, cutoff) for crystal in crystals]
