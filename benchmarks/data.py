@@ -25,7 +25,7 @@ from pymatgen.core import Element
 from bandgaps.elements import SYMBOLS
 from bandgaps.errors import InputError
 from bandgaps.table import cleaning, columns, storage
-from bandgaps.table.records import Record, structure
+from bandgaps.table.records import Record
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "data" / "sample" / "sample.json.gz"
@@ -94,7 +94,7 @@ def _sample(rows: int, path: Path) -> Table:
 
 def connected(records: pd.DataFrame, cutoff: float = STABLE) -> pd.DataFrame:
     """The rows whose atoms all have a neighbour within the cutoff, Å."""
-    return records[[not cleaning.has_isolated_atom(structure(record), cutoff) for record in records["structure"]]]
+    return records[~cleaning.with_isolated_atoms(records["structure"].tolist(), cutoff)]
 
 
 def repeated(records: pd.DataFrame, rows: int) -> pd.DataFrame:

@@ -7,12 +7,13 @@ from typing import Any
 
 from pymatgen.core import Structure
 
+from bandgaps.table import records
 from bandgaps.table.download import Download
 
 
 def contents(download: Download) -> list[dict[str, Any]]:
     """The rows, comparable: None where a number is missing."""
-    table = download.table.assign(structure=list(map(crystal, download.table["structure"])))
+    table = download.table.assign(structure=[crystal(records.structure(each)) for each in download.table["structure"]])
     return table.astype(object).where(table.notna(), None).to_dict("records")
 
 

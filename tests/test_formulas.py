@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import warnings
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.core import Composition
 
 from bandgaps import formulas
+from bandgaps.elements import SYMBOLS
 from bandgaps.errors import InputError
 
 
@@ -20,6 +23,14 @@ def test_any_text_is_a_formula_or_a_value_error(text: str) -> None:
     whole, _ = Composition(text).get_integer_formula_and_factor()
     assert formulas.composition_key(text) == formulas.composition_key(formula) == formulas.composition_key(whole)
     assert formulas.reduced_formula(formula) == formula
+
+
+@given(st.lists(st.tuples(st.sampled_from([*SYMBOLS, *"NOFPS"]), st.sampled_from([1, 2, 3, 4, 12])), min_size=1))
+def test_formulas_of_whole_numbers_are_spelled_as_by_pymatgen(parts: list[tuple[str, int]]) -> None:
+    text = "".join(f"{element}{amount if amount > 1 else ''}" for element, amount in parts)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # helium has no electronegativity
+        assert formulas.reduced_formula(text) == Composition(text).reduced_formula
 
 
 AMOUNTS = st.dictionaries(st.sampled_from(["Si", "Ge", "O", "Fe", "H", "N", "Al"]), st.integers(1, 60), min_size=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -18,7 +18,7 @@ from bandgaps.structure.calibration import Calibration
 from bandgaps.structure.faults import Fault, Faults, refuse
 from bandgaps.structure.graphs import FIRST_MIXTURE, Graphs, merged
 from bandgaps.structure.measured import MeasuredLevel
-from bandgaps.structure.network import Hyperparameters, outputs
+from bandgaps.structure.network import Hyperparameters, outputs_of
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Model:
     def mean_and_spread(self, graphs: Graphs, fidelity: str | None = None) -> tuple[np.ndarray, np.ndarray]:
         """As `predict`, but with the standard deviation of the members as it is; NaN for a single member."""
         self._check(graphs)
-        values = self._outputs(graphs, self._fidelity_index(fidelity))
+        values = self._outputs(graphs, [self._fidelity_index(fidelity)])[:, 0]
         targets = np.maximum(self.mean + self.std * values, -np.inf if self.lowest is None else self.lowest)
         spread = targets.std(axis=0, ddof=1) if len(targets) > 1 else np.full(len(graphs), np.nan)
         return targets.mean(axis=0), spread
@@ -118,12 +118,12 @@ class Model:
         """Mean over the members of each calculated gap, eV, as they are, also below 0, shape (crystals, fidelities)."""
         self._check(graphs)
         count = max(len(self.hyperparameters.fidelities), 1)
-        return self.mean + self.std * np.column_stack([self._outputs(graphs, k).mean(axis=0) for k in range(count)])
+        return self.mean + self.std * self._outputs(graphs, range(count)).mean(axis=0).T
 
-    def _outputs(self, graphs: Graphs, fidelity: int) -> np.ndarray:
-        """What each member gives out for each crystal, standardised, shape (members, crystals)."""
-        index, graphs = np.full(len(graphs), fidelity), merged(graphs)
-        return np.array([outputs(self.hyperparameters, weights, graphs, index) for weights in self.members])
+    def _outputs(self, graphs: Graphs, fidelities: Sequence[int]) -> np.ndarray:
+        """What each member gives out for each crystal, standardised, shape (members, fidelities, crystals)."""
+        index = np.repeat(np.array(fidelities)[:, None], len(graphs), axis=1)
+        return outputs_of(self.hyperparameters, self.members, merged(graphs), index)
 
     def has_seen(self, formulas: Iterable[str]) -> np.ndarray:
         """Which compositions the model was trained or stopped on, however they are spelled; shape (formulas,).

@@ -5,7 +5,7 @@ Chen et al., Chem. Mater. 31, 3564 (2019); with several fidelities Chen et al., 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -234,24 +234,43 @@ def _set2set(weights: Weights, name: str, x: Any, copies: Any, segments: Any, co
 
 
 @lru_cache(maxsize=8)
-def _compiled(settings: Hyperparameters) -> Callable[[Weights, Batch], Any]:
-    """`forward` for one architecture, compiled."""
+def _compiled(settings: Hyperparameters, fidelities: int) -> Callable[[Weights, Batch, Any], Any]:
+    """`forward` for one architecture at several fidelities, compiled; what they have in common is computed once."""
 
-    def run(weights: Weights, batch: Batch) -> Any:
-        return forward(weights, batch, settings)
+    def run(weights: Weights, batch: Batch, fidelity: Any) -> Any:
+        each = (batch._replace(fidelity=fidelity[k]) for k in range(fidelities))
+        return tf.stack([forward(weights, one, settings)[:, 0] for one in each])
 
     weights = {name: tf.TensorSpec(shape, tf.float32) for name, shape in settings.weight_shapes().items()}
-    return tf.function(run, input_signature=[weights, batches.signature()], autograph=False)
+    signature = [weights, batches.signature(), tf.TensorSpec([fidelities, None], tf.int32)]
+    return tf.function(run, input_signature=signature, autograph=False)
 
 
 def outputs(settings: Hyperparameters, weights: Weights, graphs: Graphs, fidelity: np.ndarray) -> np.ndarray:
     """The standardised target for all crystals, each at its fidelity, shape (crystals,)."""
-    run = _compiled(settings)
-    tensors = {name: tf.constant(array, tf.float32) for name, array in weights.items()}
-    values, start = [np.zeros(0)], 0
+    return outputs_of(settings, [weights], graphs, fidelity[None])[0, 0]
+
+
+def outputs_of(
+    settings: Hyperparameters, members: Sequence[Weights], graphs: Graphs, fidelities: np.ndarray
+) -> np.ndarray:
+    """The standardised target by several networks at several fidelities, shape (members, fidelities, crystals).
+
+    Args:
+        settings: the architecture.
+        members: the weights of each network.
+        graphs: the crystals.
+        fidelities: indices, shape (fidelities, crystals).
+    """
+    run = _compiled(settings, len(fidelities))
+    tensors = [{name: tf.constant(array, tf.float32) for name, array in weights.items()} for weights in members]
+    counted = electron_counts(graphs) if settings.electrons else None
+    values = np.zeros((len(members), *fidelities.shape))
+    start = 0
     for part in graphs.batches(BONDS_A_BATCH):
-        counted = electron_counts(part) if settings.electrons else None
-        batch = batches.of(part, fidelity[start : start + len(part)], counted)
-        values.append(run(tensors, batch).numpy()[:, 0].astype(float))
+        own = slice(start, start + len(part))
+        batch = batches.of(part, None, None if counted is None else counted[own])
+        for member, weights in enumerate(tensors):
+            values[member, :, own] = run(weights, batch, fidelities[:, own].astype(np.int32)).numpy()
         start += len(part)
-    return np.concatenate(values)
+    return values

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,12 +15,16 @@ from bandgaps.table import columns, splitting
 from bandgaps.table.account import Step
 from bandgaps.table.columns import energy_column, keys, represents_composition
 from bandgaps.table.sources import Filters, Source
+from bandgaps.table.storage import no_garbage_collection
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
+    from bandgaps.table.records import Crystal
+
 ISOLATION_CUTOFF = 4.0  # Å
-MANY_SITES = 300  # of which all pairs would cost more than finding neighbours
+AT_ONCE = 10_000  # crystals; bounds the memory that their atoms take
+MOST_STEPS = 300  # after which finding all neighbours costs less
 
 
 def clean(table: pd.DataFrame, target: str, all_polymorphs: bool = False) -> tuple[pd.DataFrame, list[Step]]:
@@ -42,7 +46,7 @@ def clean(table: pd.DataFrame, target: str, all_polymorphs: bool = False) -> tup
         table = _mean_of_compositions(table, target)
         steps = [Step("mean of each composition's rows (no energy to choose by)", len(table))]
     if "structure" in table:
-        table = table[[not has_isolated_atom(structure) for structure in table["structure"]]].reset_index(drop=True)
+        table = table[~with_isolated_atoms(table["structure"].tolist())].reset_index(drop=True)
         steps.append(Step(f"no atom without a neighbour within {ISOLATION_CUTOFF:g} Å", len(table)))
     return table, steps
 
@@ -53,31 +57,56 @@ def _mean_of_compositions(table: pd.DataFrame, target: str) -> pd.DataFrame:
     return table.assign(**{target: means})[~compositions.duplicated()].reset_index(drop=True)
 
 
+def with_isolated_atoms(crystals: Sequence[Crystal], cutoff: float = ISOLATION_CUTOFF) -> np.ndarray:
+    """Which crystals have a site without a neighbour (periodic images included) within `cutoff` Å, (crystals,)."""
+    from bandgaps.table.records import structure
+
+    found = np.zeros(len(crystals), dtype=bool)
+    for start in range(0, len(crystals), AT_ONCE):
+        for row in _doubtful(crystals[start : start + AT_ONCE], cutoff).tolist():
+            crystal = crystals[start + row]
+            found[start + row] = has_isolated_atom(structure(crystal) if isinstance(crystal, dict) else crystal, cutoff)
+    return found
+
+
 def has_isolated_atom(structure: Structure, cutoff: float = ISOLATION_CUTOFF) -> bool:
-    """Whether some site has no neighbour (periodic images of itself included) within `cutoff` Å."""
-    if _has_near_images(structure, cutoff):
-        return False
+    """The same of one structure, by pymatgen's search for neighbours."""
     centers, _, _, _ = structure.get_neighbor_list(cutoff)
     return len(np.unique(centers)) < len(structure)
 
 
-def _has_near_images(structure: Structure, cutoff: float) -> bool:
-    """Whether each site is near an image of itself, or the nearest image of another by fractions of the lattice.
+def _doubtful(crystals: Sequence[Crystal], cutoff: float) -> np.ndarray:
+    """The rows of crystals in which a quick search finds no neighbour of some atom; there may be one all the same.
 
-    Where it is, no atom is isolated; where it is not, one may still have another neighbour.
+    A lattice vector shorter than the cutoff makes each atom a neighbour of itself. Else each atom is compared with
+    the first after it in its crystal, then with the second, and so on until it has a neighbour, which most have soon.
     """
-    matrix = structure.lattice.matrix
-    if (matrix**2).sum(axis=1).min() < cutoff**2:
-        return True
-    if len(structure) > MANY_SITES:
-        return False
-    fractions = structure.frac_coords
-    apart = fractions[:, None] - fractions
-    squares = (((apart - np.round(apart)) @ matrix) ** 2).sum(axis=-1)
-    squares[np.diag_indices_from(squares)] = np.inf
-    return bool((squares.min(axis=1) < cutoff**2).all())
+    from bandgaps.table.records import geometry
+
+    matrices, periodic, positions = zip(*map(geometry, crystals), strict=True)
+    lattices, repeats = np.array(matrices), np.array(periodic, dtype=bool)
+    lengths = np.where(repeats, np.linalg.norm(lattices, axis=2), np.inf)
+    sizes = np.array([len(each) for each in positions])
+    crystal, begins = np.repeat(np.arange(len(sizes)), sizes), np.repeat(np.cumsum(sizes) - sizes, sizes)
+    fractions = np.concatenate(positions)
+    alone = np.flatnonzero(lengths.min(axis=1)[crystal] >= cutoff)
+    doubtful: list[np.ndarray] = []
+    for step in range(1, MOST_STEPS):
+        compared = sizes[crystal[alone]] <= step
+        doubtful.append(crystal[alone[compared]])
+        alone = alone[~compared]
+        if not len(alone):
+            break
+        own = crystal[alone]
+        other = begins[alone] + (alone - begins[alone] + step) % sizes[own]
+        apart = fractions[alone] - fractions[other]
+        apart -= np.where(repeats[own], np.round(apart), 0)
+        squares = (np.einsum("ij,ijk->ik", apart, lattices[own]) ** 2).sum(axis=1)
+        alone = alone[squares >= cutoff**2]
+    return np.unique(np.concatenate([*doubtful, crystal[alone]]))
 
 
+@no_garbage_collection()
 def prepare(
     source: Source, target: str, filters: Filters, seed: int, train_on: Collection[str] = (), apart: bool = False
 ) -> tuple[pd.DataFrame, list[Step]]:

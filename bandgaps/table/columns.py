@@ -141,16 +141,15 @@ def of_formulas(read: Callable[[object], Understood], table: pd.DataFrame, path:
     Raises:
         InputError: the function raised a ValueError; the message names the row.
     """
-
-    def understood(row: int, formula: object) -> Understood:
-        try:
-            return read(formula)
-        except ValueError as error:
-            raise InputError(
-                f"{path}: row {row}: formula {quoted(formula)}: {error}; correct or remove the row"
-            ) from None
-
-    return [understood(row, formula) for row, formula in enumerate(table["formula"])]
+    formulas = table["formula"].tolist()
+    result: list[Understood] = []
+    try:
+        result.extend(map(read, formulas))
+    except ValueError as error:
+        row = len(result)
+        what = f"{path}: row {row}: formula {quoted(formulas[row])}: {error}; correct or remove the row"
+        raise InputError(what) from None
+    return result
 
 
 def represents_composition(table: pd.DataFrame) -> np.ndarray:

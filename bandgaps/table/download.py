@@ -244,7 +244,7 @@ def _table(folder: Path, query: Query, ids: list[str]) -> pd.DataFrame:
 
 
 def _row(document: dict[str, Any]) -> dict[str, Any]:
-    """A document with its formula reduced and its structure built.
+    """A document with its formula reduced and its structure checked.
 
     Raises:
         ValueError, among others: one of them is damaged.
@@ -252,4 +252,4 @@ def _row(document: dict[str, Any]) -> dict[str, Any]:
     from bandgaps.table import records
 
     formula = reduced_formula(document["formula_pretty"])
-    return document | {"formula_pretty": formula, "structure": records.structure(document["structure"])}
+    return document | {"formula_pretty": formula, "structure": records.compact(document["structure"])}

@@ -59,8 +59,12 @@ def _is_crystal(row: dict[str, Any]) -> bool:
         return False
     if len(cell) != 6 or not species or len(species) != len(frac):
         return False
-    triples = all(isinstance(each, list) and len(each) == 3 for each in frac)
-    return triples and all(isinstance(value, int | float) for each in [cell, *frac] for value in each)
+    try:
+        lengths, positions = np.array(cell), np.array(frac)
+    except ValueError:  # lists of several lengths
+        return False
+    shapes = lengths.shape == (6,) and positions.shape == (len(species), 3)
+    return shapes and lengths.dtype.kind in "biuf" and positions.dtype.kind in "biuf"
 
 
 def _structure(matrix: np.ndarray, species: list[str], frac: list[list[float]]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from bandgaps.errors import quoted
 
 EVERYWHERE = (True, True, True)
 Record = dict[str, Any]
+Crystal = Structure | Record
 
 
 def structure(record: Record) -> Structure:
@@ -75,10 +76,21 @@ def _charge(record: Record) -> float | None:
     return charge
 
 
-def faults(structures: Sequence[Structure]) -> dict[int, str]:
+def faults(crystals: Sequence[Crystal]) -> dict[int, str]:
     """As `cells.faults`."""
-    lattices = np.array([structure.lattice.matrix for structure in structures]).reshape(-1, 3, 3)
-    return cells.faults(lattices, np.array([len(structure) for structure in structures]))
+    found = [
+        (each.lattice.matrix, len(each)) if isinstance(each, Structure) else (cell(each)[0], len(each["sites"]))
+        for each in crystals
+    ]
+    lattices = np.array([lattice for lattice, _ in found]).reshape(-1, 3, 3)
+    return cells.faults(lattices, np.array([atoms for _, atoms in found]))
+
+
+def geometry(crystal: Crystal) -> tuple[np.ndarray, Sequence[bool], np.ndarray]:
+    """Lattice vectors (rows, Å), along which of them the crystal repeats, and fractional coordinates, (sites, 3)."""
+    if isinstance(crystal, Structure):
+        return crystal.lattice.matrix, crystal.pbc, crystal.frac_coords
+    return *cell(crystal), np.array([site["abc"] for site in crystal["sites"]], dtype=np.float64)
 
 
 def ordered(
@@ -114,12 +126,39 @@ def record(structure: Structure) -> Record:
     sites = [_site(site) for site in structure]
     if None in sites:
         return structure.as_dict(verbosity=1)
+    lattice = structure.lattice
+    return _of_sites(sites, lattice.matrix, lattice.pbc, structure.charge, structure.properties)
+
+
+def compact(record_: Record) -> Record:
+    """`record` of the `structure` that a dictionary describes, which is not built if its sites are plain.
+
+    Sites share what describes their elements.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: as `structure`.
+    """
+    sites, charge = record_["sites"], _charge(record_)
+    matrix, periodic = cell(record_)
+    if not sites or not all(map(_is_plain, sites)):
+        return record(Structure.from_dict(record_))
+    coordinates = np.array([site["abc"] for site in sites], dtype=np.float64).reshape(len(sites), 3).tolist()
+    plain = [
+        {"species": species, "abc": abc, "label": name if (label := site.get("label")) is None else label}
+        for site, abc in zip(sites, coordinates, strict=True)
+        for species, name in (_species(site["species"][0]["element"]),)
+    ]
+    pbc = tuple(map(bool, periodic))
+    return _of_sites(plain, matrix.tolist(), pbc, 0.0 if charge is None else charge, record_.get("properties") or {})
+
+
+def _of_sites(sites: list[Any], matrix: Any, pbc: Sequence[bool], charge: float, properties: Record) -> Record:
     return {
         "@module": "pymatgen.core.structure",
         "@class": "Structure",
-        "charge": structure.charge,
-        "lattice": {"matrix": structure.lattice.matrix, "pbc": structure.lattice.pbc},
-        "properties": structure.properties,
+        "charge": charge,
+        "lattice": {"matrix": matrix, "pbc": pbc},
+        "properties": properties,
         "sites": sites,
     }
 
@@ -133,6 +172,13 @@ def _is_plain(site: Record) -> bool:
 def _pure(symbol: str) -> Composition:
     """One atom of an element; compositions do not change, so all sites can share it."""
     return Composition({Element(symbol): 1})
+
+
+@cache
+def _species(symbol: str) -> tuple[list[Record], str]:
+    """What the dictionary of a site has of its element, and its label where it has none of its own."""
+    element = Element(symbol)
+    return [{"element": element.symbol, "occu": 1}], str(element)
 
 
 def _site(site: PeriodicSite) -> Record | None:

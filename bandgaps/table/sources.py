@@ -48,7 +48,7 @@ class Source:
     Attributes:
         kind: `mp`, `sample` or `file`.
         name: what errors call the source: its paths, or the Materials Project.
-        table: the rows, formulas in pymatgen's spelling.
+        table: the rows, formulas in pymatgen's spelling, structures as dictionaries (`records.compact`).
         database_version: the Materials Project's version, or the files' checksums.
         steps: what was counted so far.
         filtered: whether the source has chosen chemical systems and energies above the hull itself.
@@ -75,7 +75,7 @@ def from_materials_project(target: str, filters: Filters, key: str, cache: Path)
 
 def from_sample(path: Path = SAMPLE) -> Source:
     """The table that comes with the project: prototype crystals computed for it."""
-    return _from_path("sample", path, storage.read(path), "computed crystals of the sample")
+    return _from_path("sample", path, storage.read_compact(path), "computed crystals of the sample")
 
 
 def from_file(path: Path | str, target: str = "band_gap") -> Source:
@@ -91,7 +91,8 @@ def from_file(path: Path | str, target: str = "band_gap") -> Source:
     """
     path = Path(path)
     is_csv = path.name.endswith((".csv", ".csv.gz"))
-    return _from_path("file", path, _read_csv(path, target) if is_csv else storage.read(path), "rows of the file")
+    table = _read_csv(path, target) if is_csv else storage.read_compact(path)
+    return _from_path("file", path, table, "rows of the file")
 
 
 def from_files(paths: Sequence[Path | str], target: str = "band_gap") -> Source:
@@ -145,6 +146,7 @@ def latest(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return joined[number == last].reset_index(drop=True)
 
 
+@storage.no_garbage_collection()
 def _from_path(kind: str, path: Path, table: pd.DataFrame, kept: str) -> Source:
     table = _with_ids(_with_reduced_formulas(table.reset_index(drop=True), path))
     return Source(kind, str(path), table, f"sha256:{sha256(path)}", [Step(kept, len(table))])

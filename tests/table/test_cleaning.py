@@ -3,14 +3,15 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
-from helpers import first_rows, needs_shared
+from helpers import SAMPLE, first_rows, needs_shared
 from pymatgen.core import Composition, Lattice, Structure
 
 from bandgaps import formulas
 from bandgaps.errors import InputError
-from bandgaps.table import cleaning, sources, storage
+from bandgaps.table import cleaning, records, sources, storage
 from bandgaps.table.account import Step
 from bandgaps.table.sources import Filters
 
@@ -56,7 +57,25 @@ def test_what_is_to_train_on_may_be_spelled_in_any_way(tmp_path: Path, spelling:
 
 @pytest.mark.parametrize(("constant", "isolated"), [(3.99, False), (4.01, True)])
 def test_periodic_images_are_neighbours(constant: float, isolated: bool) -> None:
-    assert cleaning.has_isolated_atom(Structure(Lattice.cubic(constant), ["Ne"], [[0, 0, 0]])) is isolated
+    crystal = Structure(Lattice.cubic(constant), ["Ne"], [[0, 0, 0]])
+    assert cleaning.has_isolated_atom(crystal) is isolated
+    assert cleaning.with_isolated_atoms([crystal, records.record(crystal)]).tolist() == [isolated] * 2
+
+
+def test_many_crystals_are_searched_as_one_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    skewed = Lattice(
+        np.array([[5, 0, 0], [24.5, 4.5, 0], [0, 0, 5]])
+    )  # its images by rounded fractions are far, others near
+    apart = Structure(Lattice.cubic(9), ["Si", "C", "C"], [[0.0] * 3, [0.5] * 3, [0.5, 0.5, 0.6]])
+    slab = Structure(Lattice(np.diag([9, 9, 3]), pbc=(True, True, False)), ["Ne"], [[0, 0, 0]])
+    made = [apart, slab, Structure(skewed, ["Ne", "Ne"], [[0.0] * 3, [0.5, 0.5, 0.0]])]
+    for cutoff in (2.0, 2.5, 3.0, 4.0):
+        crystals = [*storage.read(SAMPLE)["structure"].iloc[::30], *made]
+        expected = [cleaning.has_isolated_atom(crystal, cutoff) for crystal in crystals]
+        for at_once in (7, 1000):
+            monkeypatch.setattr(cleaning, "AT_ONCE", at_once)
+            assert cleaning.with_isolated_atoms(crystals, cutoff).tolist() == expected
+        assert expected[-3:-1] == [True, True]
 
 
 @needs_shared
@@ -86,7 +105,7 @@ def test_polymorphs_of_a_file_go_by_the_energy_it_has(tmp_path: Path) -> None:
     table = pd.DataFrame(rows, columns=["material_id", "formula", "formation_energy_per_atom", "band_gap"])
     storage.write(table.assign(structure=[silicon, silicon, silicon, alone], split="test"), path)
     prepared, steps = cleaning.prepare(sources.from_file(path), "band_gap", Filters(), seed=0)
-    assert prepared["material_id"].tolist() == ["b"] and prepared["structure"][0] == silicon
+    assert prepared["material_id"].tolist() == ["b"] and records.structure(prepared["structure"][0]) == silicon
     assert prepared["split"].tolist() == ["train"]
     assert [step.rows for step in steps] == [4, 4, 2, 1]
 

@@ -32,7 +32,7 @@ def variants() -> dict[str, Structure]:
 @pytest.mark.parametrize("name", list(variants()))
 def test_nothing_is_lost(name: str) -> None:
     structure = variants()[name]
-    written = orjson.dumps(records.record(structure), default=storage._plain, option=orjson.OPT_SERIALIZE_NUMPY)
+    written = _written(records.record(structure))
     for read in (records.structure(orjson.loads(written)), json.loads(written, cls=MontyDecoder)):
         assert isinstance(read, Structure)
         assert read.as_dict() == structure.as_dict()
@@ -44,6 +44,27 @@ def test_nothing_is_lost(name: str) -> None:
 def test_what_pymatgen_writes_is_read(name: str) -> None:
     written = json.loads(json.dumps(variants()[name].as_dict()))
     assert records.structure(written).as_dict() == Structure.from_dict(written).as_dict()
+
+
+@pytest.mark.parametrize("name", list(variants()))
+def test_a_compact_dictionary_is_that_of_the_structure(name: str) -> None:
+    structure = variants()[name]
+    whole = json.loads(json.dumps(structure.as_dict()))
+    for read in (whole, {**whole, "charge": None}, json.loads(_written(records.record(structure)))):
+        assert _written(records.compact(read)) == _written(records.record(records.structure(read)))
+
+
+def test_a_compact_dictionary_has_labels_and_real_coordinates() -> None:
+    sites = [{"species": [{"element": element, "occu": 1}], "abc": [0, 0, 0]} for element in ("Si", "D")]
+    read = {"lattice": {"matrix": np.diag([3, 4, 5]).tolist()}, "sites": sites}
+    assert _written(records.compact(read)) == _written(records.record(records.structure(read)))
+    sites[0]["species"] = [{"element": "Xx", "occu": 1}]
+    with pytest.raises(ValueError, match="Xx"):
+        records.compact(read)
+
+
+def _written(record: records.Record) -> bytes:
+    return orjson.dumps(record, default=storage._plain, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def test_a_structure_that_was_read_can_be_changed() -> None:
