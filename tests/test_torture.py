@@ -67,14 +67,19 @@ def test_what_differs_is_named(tmp_path: Path) -> None:
 
 def test_the_table_adds_up() -> None:
     tables = campaign.counted(campaign.counted(campaign.EMPTY, "1", None), "2", "traceback")
-    rows = {"tables": tables, "flags": campaign.EMPTY}
-    assert rows["tables"] == {"tried": 2, "held": 1, "broke": 1, "how": ["2: traceback"]}
+    rows = {"bad input, tables": tables, "bad input, flags": campaign.EMPTY}
+    assert tables == {"tried": 2, "held": 1, "broke": 1, "how": ["2: traceback"]}
     assert campaign.table(rows).splitlines()[-1].split() == ["all", "2", "1", "1"]
+    dated = {what: {**row, "date": "2026-01-01"} for what, row in {**rows, "kills, query.py": tables}.items()}
+    assert [(part["what"], part["tried"], part["broke"]) for part in campaign.parts(dated)] == [
+        ("bad input", 2, 1),
+        ("kills", 2, 1),
+    ]
 
 
 def test_what_a_stopped_campaign_has_tried_is_not_tried_again(tmp_path: Path) -> None:
     (tmp_path / "table.json").write_text("{}")
-    done = {"flags": 2, "full disk, query.py": 4, "kills, query.py": 3}
+    done = {"bad input, flags": 2, "full disk, query.py": 4, "kills, query.py": 3}
     given = argparse.Namespace(inputs=2, kinds=["flags"], seed=0, kills=3, scripts=["query"], done=done)
     for part in ("inputs", "kills", "disk"):
         assert list(campaign.PARTS[part](tmp_path, given)) == []

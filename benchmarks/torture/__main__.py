@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 begun.add(what)
                 when = f"{datetime.now(UTC):%Y-%m-%d}"
                 rows[what] = {"what": what, **counted(before, name, why), "seed": given.seed, "date": when}
-                write_json({"rows": [*rows.values()], "all": total(rows)}, given.output)
+                write_json({"parts": parts(rows), "all": total(rows), "rows": [*rows.values()]}, given.output)
     print(table(rows))
     if any(row["broke"] for row in rows.values()):
         raise RunError(f"something broke; {given.output} says what")
@@ -155,6 +155,14 @@ def counted(before: dict[str, Any], name: str, why: str | None) -> dict[str, Any
     how = [*before["how"], f"{name}: {why}"] if why else before["how"]
     tried, wrong = before["tried"] + 1, before["broke"] + bool(why)
     return {"tried": tried, "held": tried - wrong, "broke": wrong, "how": how[:SHOWN]}
+
+
+def parts(rows: dict[str, Any]) -> list[dict[str, Any]]:
+    """The sum of the rows of each part of the campaign, with the date of the last; rows are named `part, detail`."""
+    groups: dict[str, dict[str, Any]] = {}
+    for what, row in rows.items():
+        groups.setdefault(what.partition(",")[0], {})[what] = row
+    return [{"what": name, **total(own), "date": max(r["date"] for r in own.values())} for name, own in groups.items()]
 
 
 def total(rows: dict[str, Any]) -> dict[str, int]:

@@ -112,7 +112,7 @@ def table(random: Random, folder: Path, base: Path) -> Attempt:
         ("structure", ["--evaluate", "t.json", "--weights", str(base / "network")]),
     ]
     script, arguments = asked[random.integers(len(asked))]
-    return Attempt("tables", script, arguments)
+    return Attempt("bad input, tables", script, arguments)
 
 
 def gap_list(random: Random, folder: Path, base: Path) -> Attempt:
@@ -134,7 +134,7 @@ def gap_list(random: Random, folder: Path, base: Path) -> Attempt:
         data = ["--data", str(base / "table.json")]
         asked = [("composition", [*data, "--fidelity", "experiment", "--measured", "gaps.csv"])]
     script, arguments = asked[random.integers(len(asked))]
-    return Attempt("lists of gaps", script, arguments)
+    return Attempt("bad input, lists of gaps", script, arguments)
 
 
 def crystal(random: Random, folder: Path, base: Path) -> Attempt:
@@ -144,7 +144,7 @@ def crystal(random: Random, folder: Path, base: Path) -> Attempt:
         words[random.integers(len(words))] = str(STRANGE[random.integers(len(STRANGE))])
     content = " ".join(words).encode()
     (folder / "x.cif").write_bytes(damaged(random, content) if random.random() < 0.4 else content)
-    return Attempt("CIF files", "structure", ["--predict", "x.cif", "--weights", str(base / "network")])
+    return Attempt("bad input, CIF files", "structure", ["--predict", "x.cif", "--weights", str(base / "network")])
 
 
 def _model(random: Random, source: Path, folder: Path) -> None:
@@ -197,14 +197,14 @@ def forest(random: Random, folder: Path, base: Path) -> Attempt:
         ("explore_composition", ["--models", "models"]),
     ]
     script, arguments = asked[int(random.random() < 0.2)]
-    return Attempt("forests", script, arguments)
+    return Attempt("bad input, forests", script, arguments)
 
 
 def network(random: Random, folder: Path, base: Path) -> Attempt:
     """A model of structures."""
     (folder / "si.cif").write_text(CIF)
     _model(random, base / "network", folder / "network")
-    return Attempt("networks", "structure", ["--predict", "si.cif", "--weights", "network"])
+    return Attempt("bad input, networks", "structure", ["--predict", "si.cif", "--weights", "network"])
 
 
 def flags(random: Random, folder: Path, base: Path) -> Attempt:
@@ -223,7 +223,7 @@ def flags(random: Random, folder: Path, base: Path) -> Attempt:
     if flag in kept:
         del kept[kept.index(flag) : kept.index(flag) + 2]
     note = f"{flag} {value[:40]!r}"
-    return Attempt("flags", script, [*kept, f"{flag}={value}"], note)
+    return Attempt("bad input, flags", script, [*kept, f"{flag}={value}"], note)
 
 
 KINDS: dict[str, Callable[[Random, Path, Path], Attempt]] = {
