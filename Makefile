@@ -115,7 +115,7 @@ full: | .venv/installed
 	$(RUN) composition.py --data data/full/experiment.json.gz --models data/full/models/experiment \
 		--figures data/full/figures/experiment --metrics data/metrics/full/experiment
 	$(RUN) explore_composition.py --models data/full/models --measured-models data/full/models/experiment \
-		--figures figures/full --metrics data/metrics/full
+		--figures data/full/figures --metrics data/metrics/full
 
 # The bundled composition models, of measured gaps and of PBE gaps. CALCULATED: columns formula and gap, eV, PBE.
 CALCULATED ?= ../shared/data/matbench-mp-gap.csv
