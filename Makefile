@@ -127,8 +127,9 @@ measured: | .venv/installed
 	$(RUN) composition.py --fidelity experiment --data data/full/calculated.json.gz --measured $(LISTS) \
 		--leave-out Si-Ge --models data/models
 
-# The bundled structure model; 70 to 100 minutes for the first network on one core, 20 for each after it. It goes on where it was stopped. CRYSTALS: structures with
-# calculated gaps, ENERGIES: formation energies by material_id, IDENTIFIED: measured gaps (formula, material_id, gap, eV).
+# The bundled structure model: on one core 70 to 100 minutes for the first network, 20 for each after it. It goes on where
+# it was stopped. CRYSTALS: structures with calculated gaps, ENERGIES: formation energies by material_id, IDENTIFIED:
+# measured gaps (formula, material_id, gap, eV).
 CRYSTALS ?= ../shared/data/mp-gaps.jsonl.gz
 ENERGIES ?= ../shared/data/mp-2019.json.gz
 IDENTIFIED ?= ../shared/data/borlido.csv
