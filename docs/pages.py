@@ -47,6 +47,7 @@ FILES = {
     "SiGe_structure_published": "data/metrics/published/SiGe-structure-Bandgap_MP_2018.json",
     "card": "data/models/megnet-multifidelity/model.json",
     "matbench": "data/metrics/matbench.json",
+    "matbench_crystals": "data/metrics/matbench-crystals.json",
     "benchmarks": "benchmarks/results.json",
     "trials": "data/metrics/trials.json",
     "examples": "docs/examples.json",
