@@ -47,7 +47,8 @@ class Asked:
         try:
             return replace(self, crystal=read_structure(self.path), path=None)
         except InputError as error:
-            return replace(self, error=str(error), path=None)
+            message = str(error).replace(str(self.path), self.name, 1)  # the path is absolute, for other processes
+            return replace(self, error=message, path=None)
 
 
 def asked(items: Sequence[Path], skip: int = 0) -> Iterator[Asked]:

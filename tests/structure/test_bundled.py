@@ -100,7 +100,7 @@ def test_gaps_are_smooth_in_volume(model: Model, fidelity: str) -> None:
     bends = np.sort(np.abs(np.diff(gaps, n=2, axis=1)).max(axis=1))  # a jump would change the slope by its height
     assert bends[-2] < 0.01 and bends[-1] < 0.06  # one crystal turns from an insulator into a metal on the way
     steps = np.sort(np.abs(np.diff(gaps, axis=1)).max(axis=1))
-    assert steps[-2] < 0.02  # 7 eV in the logarithm of the volume; measured deformation potentials reach 10 eV
+    assert steps[-2] < 0.03  # 10 eV in the logarithm of the volume, which measured deformation potentials reach
 
 
 def test_the_examples_of_the_readme_are_its_own(model: Model) -> None:
