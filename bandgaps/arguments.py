@@ -17,10 +17,10 @@ MOST_CORES = 1024
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser of a script's command line, which the script's docstring describes."""
+    """A parser of a command line, which the docstring of its script or module describes."""
 
-    def __init__(self, description: str | None) -> None:
-        super().__init__(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    def __init__(self, description: str | None, prog: str | None = None) -> None:
+        super().__init__(prog, description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
 
     def parse_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> Any:
         """As argparse, but a value of two dashes, which argparse takes for no value at all, is bad usage."""

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bandgaps.arguments import Parser
 from bandgaps.errors import InputError, exit_code
 from bandgaps.files import read_json, write_json
 from benchmarks import data
@@ -43,9 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """What can be asked for."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__, "python -m benchmarks")
     add = parser.add_argument
     add("comparisons", nargs="*", metavar="COMPARISON", help=f"of {', '.join(COMPARISONS)}; by default all")
     add("--table", type=Path, metavar="PATH", help="table of query.py to measure on, with structures and band_gap (eV)")

@@ -25,6 +25,7 @@ from bandgaps.alloy import ends, measured_curves, scores
 from bandgaps.alloy.measured_curves import MeasuredAlloy
 from bandgaps.alloy.pseudobinary import PseudobinaryAlloy
 from bandgaps.alloy.scores import SAME, anchored
+from bandgaps.arguments import Parser
 from bandgaps.errors import InputError, exit_code
 from bandgaps.files import write_json
 from bandgaps.plotting import PREDICTED, SECOND, SQUARE, diagonal, figure
@@ -287,9 +288,7 @@ def of_crystals(folder: Path, with_ends: bool = True) -> tuple[Fitted, set[froze
 
 def parser() -> argparse.ArgumentParser:
     """What can be asked for."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.alloys", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__, "python -m benchmarks.alloys")
     add = parser.add_argument
     bundled = Path("data") / "models" / "megnet-multifidelity"
     add("--model", type=Path, default=bundled, metavar="FOLDER", help="model of crystals (%(default)s)")

@@ -9,7 +9,6 @@ network has seen no gap of it at all. Writes data/metrics/multifidelity/function
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bandgaps.arguments import Parser
 from bandgaps.errors import InputError, exit_code
 from bandgaps.files import write_json
 from bandgaps.formulas import composition_keys
@@ -62,11 +62,7 @@ def compared(model: Model, table: pd.DataFrame) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Compare, print and write."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.functionals",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser(__doc__, "python -m benchmarks.functionals")
     parser.add_argument("list", type=Path, metavar="LIST", help="The CSV of measured and calculated gaps, eV.")
     parser.add_argument("--model", type=Path, default=MODEL, metavar="FOLDER", help="The model (%(default)s).")
     parser.add_argument("--output", type=Path, default=OUTPUT, metavar="FILE", help="Where to write (%(default)s).")

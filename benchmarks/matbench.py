@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from bandgaps import magpie, metrics, processors
+from bandgaps.arguments import Parser
 from bandgaps.composition import forest, measured
 from bandgaps.composition.gap_model import with_answers
 from bandgaps.composition.measured import Lessons
@@ -231,9 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """What can be asked for."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.matbench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__, "python -m benchmarks.matbench")
     add = parser.add_argument
     files = "expt-gap.csv, matbench-mp-gap.csv (formula and gap in eV) and, to check folds, matbench-folds.json.gz"
     add("--data", type=Path, metavar="FOLDER", help=f"folder of {files}; by default matminer downloads the tasks")

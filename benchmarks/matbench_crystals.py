@@ -9,7 +9,6 @@ was stopped goes on where it was.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bandgaps import arguments, metrics
+from bandgaps import arguments
 from bandgaps.errors import InputError, exit_code
 from bandgaps.files import write_json
 from bandgaps.formulas import composition_keys
@@ -28,6 +27,7 @@ from bandgaps.structure.evaluation import Predictions
 from bandgaps.structure.training_set import FORMATION_ENERGY
 from bandgaps.table import columns, storage
 from benchmarks import data
+from benchmarks.matbench import errors
 from benchmarks.matbench_data import official_folds
 
 ROWS = 106_113  # of the task
@@ -57,16 +57,12 @@ def scores(found: Predictions) -> dict[str, Any]:
     """Errors (eV) on the test rows, and on those whose composition was not learnt from."""
     every = np.ones(len(found.actual), dtype=bool)
     parts = {"all": every, "non-metals": found.actual > 0, "new compositions": ~found.seen}
-    return {name: dict(metrics.scores(found.actual[part], found.predicted[part])) for name, part in parts.items()}
+    return errors(found.actual, found.predicted, parts)
 
 
 def main(arguments_given: Sequence[str] | None = None) -> None:
     """Train, score and write."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.matbench_crystals",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = arguments.Parser(__doc__, "python -m benchmarks.matbench_crystals")
     parser.add_argument("table", type=Path, metavar="TABLE", help="The table of crystals with gaps in eV.")
     parser.add_argument("--epochs", type=arguments.count, default=16, help="Passes over the rows (%(default)s).")
     parser.add_argument("--output", type=Path, default=OUTPUT, metavar="FILE", help="Where to write (%(default)s).")

@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 
 from bandgaps import processors
-from bandgaps.arguments import whole_number
+from bandgaps.arguments import Parser, whole_number
 from bandgaps.errors import InputError, RunError, exit_code
 from bandgaps.files import write_json
 from bandgaps.table import storage
@@ -72,9 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """What can be asked for."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.scale", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__, "python -m benchmarks.scale")
     add = parser.add_argument
     add("--table", type=Path, metavar="PATH", help="table of query.py to measure on, with structures and band_gap (eV)")
     add("--sizes", type=int, nargs="+", metavar="ROWS", default=SIZES, help="rows of the tables (1000 10000 100000)")

@@ -10,7 +10,6 @@ the uncertainty of alloys. Writes the model's folder anew.
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from collections.abc import Collection, Sequence
@@ -23,6 +22,7 @@ import pandas as pd
 from bandgaps.alloy import ends, measured_curves
 from bandgaps.alloy.measured_curves import MeasuredAlloy
 from bandgaps.alloy.scores import bowing
+from bandgaps.arguments import Parser
 from bandgaps.errors import InputError, exit_code
 from bandgaps.formulas import composition_keys, elements
 from bandgaps.structure import calibration, measured, model_files, neighbors
@@ -62,11 +62,7 @@ class Mixtures:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Add measured alloys to a model folder, calibrate their uncertainty, and write the folder."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bandgaps.alloy.mixing",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser(__doc__, "python -m bandgaps.alloy.mixing")
     parser.add_argument("model", type=Path, metavar="MODEL", help="The folder of a model of structure.py.")
     folder = parser.parse_args(arguments).model
     model = model_files.load(folder)

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from bandgaps.arguments import seed, whole_number
+from bandgaps.arguments import Parser, seed, whole_number
 from bandgaps.errors import RunError, exit_code
 from bandgaps.files import read_json, write_json
 from benchmarks.torture import disturbed, inputs, servers
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """What can be asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     add = parser.add_argument
     add("--parts", nargs="+", choices=PARTS, default=[*PARTS], help="which parts (all)")
     add("--kinds", nargs="+", choices=inputs.KINDS, default=[*inputs.KINDS], help="which kinds of bad input (all)")
