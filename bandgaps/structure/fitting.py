@@ -84,13 +84,10 @@ def train(
     settings, count = settings_for(len(rows["train"].targets), names[0], given)
     settings, count = replace(settings, seed=seed, snapshot_epochs=snapshot_epochs), members or count
     print(_announcement(count, learnt, rows["train"], rows["validation"]))
-    architecture = Hyperparameters(
-        cutoff=cutoff, last_center=cutoff + 1, fidelities=tuple(fidelities), envelope=True, electrons=True
-    )
     model, history = training.fit(
         rows["train"],
         rows["validation"],
-        architecture,
+        architecture(cutoff, fidelities),
         settings,
         count,
         checkpoints,
@@ -128,6 +125,13 @@ def learnt_rows(
     parts = {part: table[table["split"] == part] for part in LEARNT}
     built = {part: tables.graphs(rows, path, cutoff) for part, rows in parts.items()}
     return built, {part: training_set.training_rows(parts[part], built[part], names, fidelities) for part in LEARNT}
+
+
+def architecture(cutoff: float, fidelities: Sequence[str]) -> Hyperparameters:
+    """The network that is trained, for bonds up to a cutoff (Å) and one fidelity or several."""
+    return Hyperparameters(
+        cutoff=cutoff, last_center=cutoff + 1, fidelities=tuple(fidelities), envelope=True, electrons=True
+    )
 
 
 def usual_cutoff(table: pd.DataFrame, path: Path, names: Sequence[str]) -> float:

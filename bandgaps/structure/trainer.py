@@ -61,9 +61,11 @@ class Training:
     rounded_from: int = 2_000
     snapshot_epochs: int | None = None
 
-    def of_snapshots(self) -> Training:
-        """How members after the first are trained, where these go on from the one before."""
-        epochs = self.snapshot_epochs or self.epochs
+    def of_member(self, member: int) -> Training:
+        """How a member is trained: members after the first may be snapshots."""
+        epochs = self.snapshot_epochs
+        if not member or not epochs:
+            return self
         return replace(self, epochs=epochs, patience=epochs, learning_rate=SNAPSHOT_RATE * self.learning_rate)
 
 

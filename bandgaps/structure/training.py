@@ -100,15 +100,14 @@ class _Task:
 
     def run(self, report: Callable[[str], None]) -> list[tuple[dict[str, np.ndarray], History]]:
         """The weights and the history of each member."""
-        snapshots = self.training.snapshot_epochs is not None
-        later = self.training.of_snapshots() if snapshots else self.training
-        clock = Clock(self.training.epochs + later.epochs * (len(self.members) - 1))
-        trainer, results, start = self._trainer(self.training), [], None
+        clock = Clock(sum(self.training.of_member(member).epochs for member in self.members))
+        trainer, results, start = None, [], None
         for member in self.members:
-            if member == 1 and snapshots:
-                trainer = self._trainer(later)
+            wanted = self.training.of_member(member)
+            if trainer is None or trainer.training != wanted:
+                trainer = self._trainer(wanted)
             results.append(self._train(trainer, member, start, clock, report))
-            start = trainer.best if snapshots else None
+            start = trainer.best if self.training.snapshot_epochs else None
         return results
 
     def _trainer(self, training: Training) -> Trainer:

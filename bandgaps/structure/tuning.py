@@ -59,13 +59,7 @@ def search(
     cutoff = choices["cutoff"] or fitting.usual_cutoff(table, path, names)
     _, rows = fitting.learnt_rows(table, path, names, fidelities, cutoff)
     usual, _ = fitting.settings_for(len(rows["train"].targets), names[0], choices)
-    architecture = Hyperparameters(
-        cutoff=cutoff,
-        last_center=cutoff + 1,
-        fidelities=tuple(fidelities),
-        envelope=True,
-        electrons=True,
-    )
+    architecture = fitting.architecture(cutoff, fidelities)
     found = drawn(trials, choices["seed"])
     results: list[dict[str, Any]] = [{"trial": number, **trial} for number, trial in enumerate(found)]
     running = list(range(trials))
