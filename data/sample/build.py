@@ -12,19 +12,23 @@ import argparse
 import gzip
 import json
 import re
-from collections import defaultdict
+import sys
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pandas as pd
 from monty.json import MontyEncoder
 from prototypes import PROTOTYPES
 from pymatgen.analysis.structure_matcher import StructureMatcher
-from pymatgen.core import Composition, Lattice, Structure
+from pymatgen.core import Lattice, Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1]))
+
+from bandgaps.formulas import reduced_formula  # noqa: E402
+from bandgaps.table import storage  # noqa: E402
+
 CRYSTALS, TABLE, CHECK, README = (
     HERE / name for name in ("crystals.jsonl", "sample.json.gz", "check.json", "README.md")
 )
@@ -91,22 +95,10 @@ def encode(table: pd.DataFrame) -> bytes:
 
 def load_reference(path: Path, formulas: set[str]) -> dict[str, list[Row]]:
     """Rows of a table in matminer's format, by reduced formula; structures stay encoded, since most are not needed."""
-    text = gzip.decompress(path.read_bytes())
-    split = orjson.loads(text.replace(b" NaN", b" null"))  # matminer writes NaN for a missing number, which JSON lacks
-    position = split["columns"].index("formula")
-    wanted = {symbols(formula) for formula in formulas}
-    rows = defaultdict(list)
-    for values in split["data"]:
-        if symbols(values[position]) in wanted:  # a table has many formulas, and to reduce one takes long
-            formula = Composition(values[position]).reduced_formula
-            if formula in formulas:
-                rows[formula].append(dict(zip(split["columns"], values, strict=True)))
-    return rows
-
-
-def symbols(formula: str) -> frozenset[str]:
-    """The symbols in a formula."""
-    return frozenset(re.findall(r"[A-Z][a-z]?", formula))
+    table = storage.read_records(path)
+    reduced = table["formula"].map(reduced_formula)
+    wanted = reduced.isin(formulas)
+    return {formula: rows.to_dict("records") for formula, rows in table[wanted].groupby(reduced[wanted])}
 
 
 def space_group(structure: Structure) -> int:
