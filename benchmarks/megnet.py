@@ -75,32 +75,15 @@ def trainer_of(model: ensemble.Model, rows: training_set.Rows) -> one_network.Tr
     one = training_set.Rows(rows.graphs.between(0, 1), rows.targets[:1])
     settings = one_network.Training(batch_size=peer.BATCH_SIZE)
     trainer = one_network.Trainer(rows, one, model.hyperparameters, settings, 0.0, 1.0)
-    trainer.vector.assign(np.concatenate([array.ravel() for array in model.members[0].values()]))
+    trainer.descent.reset(np.concatenate([array.ravel() for array in model.members[0].values()]))
     return trainer
 
 
 def first_step(trainer: one_network.Trainer) -> tuple[float, Gradient]:
-    """Loss and gradient of the first rows, as many as a batch has, by the step that training takes."""
-    kept = _Kept(trainer.now())
-    step = one_network._compiled_step(
-        trainer.vector, kept, trainer.settings, trainer.training, trainer.lowest, trainer.strategy
-    )
+    """Loss and gradient of the first rows, as many as a batch has, as training derives them."""
     rows = np.arange(len(trainer.standardised))[: peer.BATCH_SIZE]
-    loss, _ = step([trainer._share(rows, len(rows))])
-    return float(loss), trainer.named(kept.gradient.numpy())
-
-
-class _Kept:
-    """Keeps the gradient, where an optimiser would take a step along it."""
-
-    def __init__(self, like: np.ndarray) -> None:
-        import tensorflow as tf
-
-        self.gradient = tf.Variable(np.zeros_like(like))
-
-    def apply_gradients(self, pairs: list[tuple[Any, Any]]) -> None:
-        ((gradient, _),) = pairs
-        self.gradient.assign(gradient)
+    loss, _, gradient = trainer.descent.gradient(*trainer._share(rows, len(rows)), np.float32(trainer.lowest))
+    return float(loss), trainer.named(gradient.numpy())
 
 
 def peers_step(folder: Path) -> tuple[float, Gradient]:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from bandgaps.errors import InputError, RunError
 from bandgaps.files import replacing
-from bandgaps.structure import batches, network, parameters
-from bandgaps.structure.backend import keras, tf
+from bandgaps.structure import batches, descent, network, parameters
 from bandgaps.structure.compositions import electron_counts
 from bandgaps.structure.graphs import merged
 from bandgaps.structure.network import Hyperparameters
 from bandgaps.structure.training_set import Rows
 
 History = list[dict[str, float]]  # one entry an epoch: member, epoch, loss, train_mae and validation_mae
-Share = tuple[batches.Batch, np.ndarray, np.ndarray]  # crystals, their standardised properties, what each counts
 SNAPSHOT_RATE = 2 / 3  # highest learning rate of a snapshot over that of the first member
 COLUMNS = ("member", "epoch", "loss", "train_mae", "validation_mae")
 
@@ -95,26 +92,15 @@ class Trainer:
         self.lowest = -np.inf if training.lowest is None else (training.lowest - mean) / std
         weights = train.sampling_weights
         self.sampling_weights = np.ones(len(train.targets)) if weights is None else weights
-        steps = training.epochs * -(-round(self.sampling_weights.sum()) // training.batch_size)
-        size = sum(np.prod(shape, dtype=int) for shape in parameters.shapes(settings).values())
-        warm_up = min(training.warm_up, steps // 2)
-        schedule = keras.optimizers.schedules.CosineDecay(
-            0.0, steps - warm_up, warmup_target=training.learning_rate, warmup_steps=warm_up
-        )
-        self.strategy = _strategy(devices)
-        with self.strategy.scope():
-            self.vector = keras.Variable(np.zeros(size, np.float32), name="weights")
-            self.optimizer = keras.optimizers.Adam(schedule, clipnorm=training.largest_gradient)
-            self.optimizer.build([self.vector])
-        self.step = _compiled_step(self.vector, self.optimizer, settings, training, self.lowest, self.strategy)
+        self.steps = training.epochs * -(-round(self.sampling_weights.sum()) // training.batch_size)
+        how = (training.loss, training.auxiliary_weight, training.largest_gradient, devices)
+        self.descent = descent.lend(self, settings, *how)
         self.begin(0)
 
     def begin(self, member: int, start: np.ndarray | None = None) -> None:
         """Set all back to the state before the first epoch of a member, which starts from random or given weights."""
         generator = np.random.default_rng([self.training.seed, member])
-        self.vector.assign(parameters.initial(self.settings, generator) if start is None else start)
-        for variable in self.optimizer.variables:
-            variable.assign(np.zeros(variable.shape))
+        self.descent.reset(parameters.initial(self.settings, generator) if start is None else start)
         self.member = member
         self.best = self.now()
         self.history: History = []
@@ -134,8 +120,8 @@ class Trainer:
         order = generator.permutation(np.repeat(np.arange(len(times)), times))
         sums = np.zeros(2)
         for rows in _slices(order, self.training.batch_size):
-            loss, error = self.step([self._share(part, len(rows)) for part in self._parts(rows)])
-            sums += np.array([float(loss), float(error)]) * len(rows)
+            shares = [self._share(part, len(rows)) for part in np.array_split(rows, self.descent.devices)]
+            sums += np.array(self.descent.step(shares, self._rate(), self.lowest)) * len(rows)
         loss, error = sums / len(order)
         predicted = network.outputs(
             self.settings, self.named(self.now()), self.validation.graphs, self.validation.fidelities
@@ -148,11 +134,15 @@ class Trainer:
         values = (self.member, epoch + 1, loss, error * self.std, wrong * self.std)
         self.history.append(dict(zip(COLUMNS, map(float, values), strict=True)))
 
-    def _parts(self, rows: np.ndarray) -> list[np.ndarray]:
-        """Rows for each device."""
-        return np.array_split(rows, self.strategy.num_replicas_in_sync)
+    def _rate(self) -> float:
+        """The learning rate of the next step: it rises in a line, then falls along half a cosine."""
+        highest, step = self.training.learning_rate, self.descent.steps
+        warm_up = min(self.training.warm_up, self.steps // 2)
+        if step < warm_up:
+            return highest * step / warm_up
+        return highest * (1 + np.cos(np.pi * min((step - warm_up) / (self.steps - warm_up), 1))) / 2
 
-    def _share(self, rows: np.ndarray, total: int) -> Share:
+    def _share(self, rows: np.ndarray, total: int) -> descent.Share:
         """The part of one device in a batch of so many rows; without rows it gets one of no weight."""
         weight = 1 / total if len(rows) else 0.0
         rows = rows if len(rows) else np.zeros(1, dtype=int)
@@ -172,7 +162,7 @@ class Trainer:
 
     def now(self) -> np.ndarray:
         """A copy of the weights as they are now, as one vector."""
-        return np.array(self.vector.numpy())
+        return self.descent.weights()
 
     def named(self, vector: np.ndarray) -> dict[str, np.ndarray]:
         """The weights in a vector by their names."""
@@ -180,7 +170,7 @@ class Trainer:
 
     def store(self, path: Path) -> None:
         """Write all that the rest of the training depends on, atomically."""
-        arrays = {f"optimizer-{k}": v.numpy() for k, v in enumerate(self.optimizer.variables)}
+        arrays = {f"optimizer-{k}": v.numpy() for k, v in enumerate(self.descent.moments)}
         history = np.array([[row[column] for column in COLUMNS] for row in self.history])
         with replacing(path) as temporary:
             np.savez(temporary, allow_pickle=False, now=self.now(), best=self.best, history=history, **arrays)
@@ -193,8 +183,8 @@ class Trainer:
         """
         try:
             with np.load(path, allow_pickle=False) as arrays:
-                self.vector.assign(arrays["now"])
-                for k, variable in enumerate(self.optimizer.variables):
+                self.descent.vector.assign(arrays["now"])
+                for k, variable in enumerate(self.descent.moments):
                     variable.assign(arrays[f"optimizer-{k}"])
                 self.best = arrays["best"]
                 self.history = [dict(zip(COLUMNS, map(float, row), strict=True)) for row in arrays["history"]]
@@ -209,52 +199,6 @@ def _standardised(rows: Rows, mean: float, std: float) -> np.ndarray:
         known = rows.auxiliary[np.isfinite(rows.auxiliary)]
         columns.append((rows.auxiliary - known.mean()) / (known.std() or 1.0))
     return np.stack(columns, axis=1).astype(np.float32)
-
-
-def _strategy(devices: int | None) -> Any:
-    """TensorFlow's way of sharing work between devices: all have the same weights and sum their gradients."""
-    gpus = tf.config.list_logical_devices("GPU")
-    known = gpus or tf.config.list_logical_devices("CPU")
-    count = devices or max(len(gpus), 1)
-    if count > len(known):
-        found = f"{len(known)} ({known[0].device_type})"
-        raise InputError(f"{count} devices asked for, but TensorFlow sees {found}; ask for fewer")
-    if count == 1:
-        return tf.distribute.get_strategy()
-    return tf.distribute.MirroredStrategy([device.name for device in known[:count]])
-
-
-def _compiled_step(
-    vector: Any, optimizer: Any, settings: Hyperparameters, training: Training, lowest: float, strategy: Any
-) -> Callable[[list[Share]], tuple[Any, Any]]:
-    """One step of Adam on one batch, a share for each device; returns the loss and the mean absolute error."""
-    others = settings.properties - 1
-    floors = np.array([lowest, *[-np.inf] * others], np.float32)
-    counts = np.array([1, *[training.auxiliary_weight] * others], np.float32)
-
-    def step(batch: batches.Batch, targets: Any, weights: Any) -> tuple[Any, Any]:
-        known = tf.math.is_finite(targets)
-        targets = tf.where(known, targets, 0.0)
-        with tf.GradientTape() as tape:
-            output = network.forward(parameters.named(vector, settings), batch, settings)
-            free = tf.logical_or(tf.logical_not(known), tf.logical_and(targets <= floors, output < floors))
-            error = tf.where(free, 0.0, tf.abs(output - targets))
-            cost = error if training.loss == "mae" else tf.where(error < 1, error**2 / 2, error - 0.5)
-            value = tf.reduce_sum(weights[:, None] * counts * cost)
-        optimizer.apply_gradients([(tape.gradient(value, vector), vector)])
-        return value, tf.reduce_sum(weights * error[:, 0])
-
-    def together(shares: list[Share]) -> tuple[Any, ...]:
-        def own() -> tuple[Any, Any]:
-            device = tf.distribute.get_replica_context().replica_id_in_sync_group
-            return step(*shares[int(tf.get_static_value(device))])
-
-        values = strategy.run(own)
-        return tuple(strategy.reduce("SUM", value, axis=None) for value in values)
-
-    real = tf.TensorSpec([None], tf.float32)
-    share = (batches.signature(), tf.TensorSpec([None, settings.properties], tf.float32), real)
-    return tf.function(together, input_signature=[[share] * strategy.num_replicas_in_sync], autograph=False)
 
 
 def _slices(order: np.ndarray, size: int) -> Iterator[np.ndarray]:

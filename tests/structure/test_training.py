@@ -12,6 +12,7 @@ from pymatgen.core import Element
 from bandgaps import elements, progress
 from bandgaps.errors import InputError
 from bandgaps.structure import batches, neighbors, network, trainer, training
+from bandgaps.structure.backend import keras
 from bandgaps.structure.ensemble import Model
 from bandgaps.structure.network import Hyperparameters
 from bandgaps.structure.trainer import History
@@ -174,8 +175,7 @@ def test_rows_without_an_auxiliary_target_cost_what_their_target_costs() -> None
         settings = replace(QUICK, auxiliary_weight=weight)
         given = replace(rows(), auxiliary=auxiliary)
         run = trainer.Trainer(given, part(0, 10), replace(SMALL, properties=2), settings, 0.0, 1.0)
-        loss, error = run.step([run._share(chosen, len(chosen))])
-        costs.append((float(loss), float(error)))
+        costs.append(run.descent.step([run._share(chosen, len(chosen))], 0.0))
     assert costs[0] == pytest.approx(costs[1])
     assert costs[0][0] < costs[2][0] and costs[0][1] == pytest.approx(costs[2][1])
 
@@ -220,7 +220,38 @@ def test_epochs_leave_nothing_behind() -> None:
     run = trainer.Trainer(rows(), part(0, 10), SMALL, QUICK, 0.0, 1.0)
     for _ in range(3):
         run.run_epoch()
-    assert run.step.experimental_get_tracing_count() == 1  # type: ignore[attr-defined]
+    assert run.descent.compiled.experimental_get_tracing_count() == 1
+
+
+def test_what_is_compiled_serves_one_training_after_the_other_and_no_two_at_once() -> None:
+    one, two = (trainer.Trainer(part(0, 30), part(30, 40), SMALL, QUICK, 0.0, 1.0) for _ in range(2))
+    assert one.descent is not two.descent
+    one.run_epoch()
+    untouched = two.now()
+    one.run_epoch()
+    np.testing.assert_array_equal(two.now(), untouched)
+    slower = replace(QUICK, learning_rate=QUICK.learning_rate / 10, epochs=2)
+    compiled, history = one.descent, one.history
+    del one
+    three = trainer.Trainer(part(0, 30), part(30, 40), SMALL, slower, 0.0, 1.0)
+    assert three.descent is compiled
+    three.run_epoch()
+    assert three.history != history[:1]
+    del three
+    again = trainer.Trainer(part(0, 30), part(30, 40), SMALL, QUICK, 0.0, 1.0)
+    assert again.descent is compiled
+    again.run_epoch()
+    np.testing.assert_allclose(list(again.history[0].values()), list(history[0].values()), rtol=1e-5)
+    assert compiled.compiled.experimental_get_tracing_count() == 1
+
+
+def test_the_learning_rate_rises_then_falls_as_kerass_schedule() -> None:
+    settings = replace(QUICK, epochs=5, batch_size=2, warm_up=20)
+    run = trainer.Trainer(part(0, 30), part(30, 40), SMALL, settings, 0.0, 1.0)
+    schedule = keras.optimizers.schedules.CosineDecay(0.0, 75 - 20, warmup_target=3e-3, warmup_steps=20)
+    for step in (0, 1, 19, 20, 21, 50, 74):
+        run.descent.optimizer.iterations.assign(step)
+        assert run._rate() == pytest.approx(float(schedule(step)), rel=1e-5, abs=1e-9)
 
 
 def test_two_devices_train_as_one_does() -> None:
