@@ -46,7 +46,6 @@ def timed(run: Callable[[], Any]) -> tuple[float, Any]:
     Objects that were there before are hidden from the garbage collector, which would go through them again and again
     while the call makes objects of its own.
     """
-    gc.collect()
     gc.freeze()
     start = time.perf_counter()
     result = run()

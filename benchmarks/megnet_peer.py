@@ -125,12 +125,11 @@ class Stopwatch(tf.keras.callbacks.Callback):
         self.seconds = time.perf_counter() - self.start
 
 
-def main(folder: Path) -> None:
+def answer(peer: Peer) -> None:
     """Answer one line after the other."""
-    peer = Peer(folder)
     for line in sys.stdin:
         print("seconds", getattr(peer, line.strip())(), flush=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    answer(Peer(Path(sys.argv[1])))

@@ -29,11 +29,13 @@ def sample(table: Table, rows: int) -> tuple[list[Record], np.ndarray]:
 
 
 @contextmanager
-def megnet(folder: Path, records: list[Record], targets: np.ndarray) -> Iterator[Callable[[str], float]]:
+def megnet(
+    folder: Path, records: list[Record], targets: np.ndarray, module: str = "benchmarks.megnet_peer"
+) -> Iterator[Callable[[str], float]]:
     """The megnet package, with these rows; a call makes it do something and returns the seconds that took."""
     (folder / "structures.json").write_bytes(orjson.dumps(records))
     np.save(folder / "targets.npy", targets)
-    command = [sys.executable, "-m", "benchmarks.megnet_peer", str(folder)]
+    command = [sys.executable, "-m", module, str(folder)]
     with (
         (folder / "errors.txt").open("w") as errors,
         subprocess.Popen(

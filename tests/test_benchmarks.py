@@ -22,15 +22,14 @@ from pymatgen.core import Composition, Element
 
 import benchmarks
 from bandgaps.errors import InputError
-from bandgaps.structure import model_files, neighbors, training_set
+from bandgaps.structure import neighbors
 from bandgaps.table import records, storage
 from benchmarks import __main__ as command
-from benchmarks import data, matbench, measure, orderings, peer, scale, tables
-from benchmarks import megnet as epochs
+from benchmarks import data, matbench, measure, orderings, scale, tables
 from benchmarks.graphs import equal as equal_graphs
 from benchmarks.measure import Entry
 
-PEER_PROCESS = "megnet_peer"  # needs another Keras; imported in a process of its own, by the test of gradients
+PEER_PROCESS = "megnet_peer"  # needs another Keras; imported in a process of its own, by tests of MEGNet
 MODULES = [module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name != PEER_PROCESS]
 
 
@@ -161,23 +160,6 @@ def test_a_wrong_answer_is_told_in_bold() -> None:
     text = command.markdown({"graphs": [right, {**right, "what": "wrong", "same": False}]})
     lines = {line.split(" | ")[0]: line.split(" | ")[-1] for line in text.splitlines()}
     assert (lines["| right"], lines["| wrong"]) == ("yes |", "**no** |")
-
-
-def test_loss_and_gradient_of_a_batch_are_those_of_megnet(sample: pd.DataFrame, tmp_path: Path) -> None:
-    crystals = data.repeated(sample, 12)["structure"].tolist()
-    targets = np.random.default_rng(0).normal(size=len(crystals)).astype(np.float32)
-    with epochs.free_embedding(), peer.megnet(tmp_path, crystals, targets) as ask:
-        assert ask("graphs") > 0
-        assert ask("gradient") > 0
-        rows = training_set.Rows(neighbors.build(crystals, peer.CUTOFF), targets)
-        trainer = epochs.trainer_of(model_files.load(tmp_path / "model.hdf5"), rows)
-        loss, gradient = epochs.first_step(trainer)
-    theirs = epochs.peers_step(tmp_path)
-    assert epochs.agree((loss, gradient), theirs)
-    assert not epochs.agree((loss * 1.001, gradient), theirs)
-    for name in ("readout/2/bias", "block0/bond/phi/0/kernel", "element_embedding", "input/state/0/bias"):
-        assert not epochs.agree((loss, {**gradient, name: gradient[name] * 1.001}), theirs), name
-    assert not epochs.agree((loss, dict(list(gradient.items())[1:])), theirs)
 
 
 # ----------------------------------------------------------------------------------------------------- the command line

@@ -1,44 +1,40 @@
 """The megnet package itself, in a process of its own, for it needs another Keras than this project does.
 
-    python megnet_oracle.py OUTPUT.npz WEIGHTS.hdf5 STRUCTURES.json WEIGHTS.hdf5 STRUCTURES.json ...
+    python -m tests.structure.megnet_oracle FOLDER
 
-Reads structures (pymatgen dictionaries) and writes, for the Kth file of weights and each state that its model knows,
-the gap of each structure, eV, as array K of shape (states, structures). A file of weights that does not exist is
-written first: a model as megnet makes it, with random weights, of two zeros as state or, if its name has "fidelity" in
-it, of four fidelities.
+Does what `benchmarks.megnet_peer` does, and predicts. FOLDER/asked.json pairs files of weights with structures
+(pymatgen dictionaries). For the Kth pair and each state that its model knows, gaps.npz gets the gap of each structure,
+eV, as array K of shape (states, structures). A file of weights that does not exist is written first: a model as megnet
+makes it, with random weights, of two zeros as state or, if its name has "fidelity" in it, of four fidelities.
 """
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
-os.environ["TF_USE_LEGACY_KERAS"] = "1"
-os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
-
 import numpy as np
 import orjson
-from pymatgen.analysis import local_env
 from pymatgen.core import Structure
 
-for kind in ("real", "reciprocal", "relative"):  # names that pymatgen has changed since megnet's last release
-    setattr(local_env, f"BrunnerNN_{kind}", getattr(local_env, f"BrunnerNN{kind.capitalize()}"))
-
-from megnet.data.crystal import CrystalGraph  # noqa: E402
-from megnet.data.graph import GaussianDistance  # noqa: E402
-from megnet.models import MEGNetModel  # noqa: E402
-from megnet.utils.preprocessing import StandardScaler  # noqa: E402
+from benchmarks.measure import timed
+from benchmarks.megnet_peer import CrystalGraph, GaussianDistance, MEGNetModel, Peer, StandardScaler, answer
 
 
-def main(output: str, *files: str) -> None:
-    """Predict with megnet."""
-    gaps = {}
-    for number, (weights, structures) in enumerate(zip(files[::2], files[1::2], strict=True)):
-        crystals = [Structure.from_dict(content) for content in orjson.loads(Path(structures).read_bytes())]
-        model = MEGNetModel.from_file(weights) if Path(weights).exists() else write_random(weights)
-        gaps[str(number)] = predict(model, crystals)
-    np.savez(output, **gaps)  # type: ignore[arg-type]
+class Oracle(Peer):
+    """megnet with the rows in a folder, and with models and structures of each pair that is asked for."""
+
+    def gaps(self) -> float:
+        """Predict with every model: gaps.npz."""
+        seconds, gaps = timed(self._gaps)
+        np.savez(self.folder / "gaps.npz", **gaps)
+        return seconds
+
+    def _gaps(self) -> dict[str, np.ndarray]:
+        found = {}
+        for number, (weights, structures) in enumerate(orjson.loads((self.folder / "asked.json").read_bytes())):
+            model = MEGNetModel.from_file(weights) if Path(weights).exists() else write_random(weights)
+            found[str(number)] = predict(model, list(map(Structure.from_dict, structures)))
+        return found
 
 
 def predict(model: Any, structures: list[Structure]) -> np.ndarray:
@@ -75,4 +71,4 @@ def write_random(path: str) -> Any:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    answer(Oracle(Path(sys.argv[1])))

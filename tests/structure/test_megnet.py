@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,9 +15,12 @@ from pymatgen.core import Structure
 from some_crystals import FIDELITIES, crystals, predicted, zincblende
 
 from bandgaps.errors import InputError
-from bandgaps.structure import model_files, neighbors
+from bandgaps.structure import model_files, neighbors, training_set
 from bandgaps.structure.network import Hyperparameters
 from bandgaps.table import cleaning, storage
+from bandgaps.table.records import Record
+from benchmarks import data, peer
+from benchmarks import megnet as epochs
 
 WEIGHTS = SHARED / "megnet-weights"
 PBE_2018 = WEIGHTS / "mp-2018.6.1" / "band_gap_regression.hdf5"
@@ -87,6 +88,12 @@ def shared_sites() -> list[Structure]:
     ]
 
 
+def first_batch() -> tuple[list[Record], np.ndarray]:
+    """Crystals, and what a training is to make of them."""
+    crystals = data.repeated(data.connected(storage.read_records(SAMPLE).head(100)), 12)["structure"].tolist()
+    return crystals, np.random.default_rng(0).normal(size=len(crystals)).astype(np.float32)
+
+
 @pytest.fixture(scope="module")
 def oracle(tmp_path_factory: pytest.TempPathFactory) -> Oracle:
     """By file of weights, structures and what megnet predicts for them, shape (states, structures).
@@ -101,12 +108,12 @@ def oracle(tmp_path_factory: pytest.TempPathFactory) -> Oracle:
     if SHARED.exists():
         asked |= dict.fromkeys([PBE_2018, MULTI / "3" / "best_model.hdf5"], ordered)
         asked[OF_DISORDER] = shared_sites()
-    command = [sys.executable, str(Path(__file__).with_name("megnet_oracle.py")), str(folder / "gaps.npz")]
-    for number, (path, structures) in enumerate(asked.items()):
-        records = [structure.as_dict() for structure in structures]
-        (folder / f"{number}.json").write_bytes(orjson.dumps(records, option=orjson.OPT_SERIALIZE_NUMPY))
-        command += [str(path), str(folder / f"{number}.json")]
-    subprocess.run(command, check=True, capture_output=True)
+    pairs = [(str(path), [structure.as_dict() for structure in structures]) for path, structures in asked.items()]
+    (folder / "asked.json").write_bytes(orjson.dumps(pairs, option=orjson.OPT_SERIALIZE_NUMPY))
+    crystals, targets = first_batch()
+    with peer.megnet(folder, crystals, targets, "tests.structure.megnet_oracle") as ask:
+        for task in ("gaps", "graphs", "gradient"):
+            assert ask(task) > 0
     with np.load(folder / "gaps.npz") as gaps:
         return {path: (asked[path], gaps[str(number)]) for number, path in enumerate(asked)}
 
@@ -123,6 +130,21 @@ def test_predictions_are_those_of_megnet(oracle: Oracle) -> None:
                 predicted(model, structures, fidelity), row, atol=1e-4, err_msg=f"{path} {fidelity}"
             )
             assert np.std(row) > 0.01
+
+
+def test_loss_and_gradient_of_a_batch_are_those_of_megnet(oracle: Oracle) -> None:
+    crystals, targets = first_batch()
+    folder = next(iter(oracle)).parent
+    with epochs.free_embedding():
+        rows = training_set.Rows(neighbors.build(crystals, peer.CUTOFF), targets)
+        trainer = epochs.trainer_of(model_files.load(folder / "model.hdf5"), rows)
+        loss, gradient = epochs.first_step(trainer)
+    theirs = epochs.peers_step(folder)
+    assert epochs.agree((loss, gradient), theirs)
+    assert not epochs.agree((loss * 1.001, gradient), theirs)
+    for name in ("readout/2/bias", "block0/bond/phi/0/kernel", "element_embedding", "input/state/0/bias"):
+        assert not epochs.agree((loss, {**gradient, name: gradient[name] * 1.001}), theirs), name
+    assert not epochs.agree((loss, dict(list(gradient.items())[1:])), theirs)
 
 
 def test_settings_come_from_the_published_files(oracle: Oracle) -> None:
