@@ -33,8 +33,11 @@ def table(lines: Sequence[bytes], path: Path | str, first: int = 1) -> pd.DataFr
     rows = [_row(line, f"{path}: line {number}") for number, line in enumerate(lines, start=first)]
     with_crystal = [row for row in rows if "cell" in row]
     matrices = _lattices(np.array([row.pop("cell") for row in with_crystal], dtype=float).reshape(-1, 6))
-    for row, matrix in zip(with_crystal, matrices, strict=True):
-        row["structure"] = _structure(matrix, row.pop("species"), row.pop("frac"))
+    if with_crystal:
+        from bandgaps.table import records
+
+        for row, matrix in zip(with_crystal, matrices.tolist(), strict=True):
+            row["structure"] = records.of_elements(matrix, row.pop("species"), row.pop("frac"))
     return pd.DataFrame(rows)
 
 
@@ -53,7 +56,7 @@ def _row(line: bytes, where: str) -> dict[str, Any]:
 
 
 def _is_crystal(row: dict[str, Any]) -> bool:
-    """Whether cell, species and frac have the shapes that they should."""
+    """Whether cell, species and frac have the shapes that they should; numbers of frac become floating-point ones."""
     cell, species, frac = (row.get(name) for name in ("cell", "species", "frac"))
     if not (isinstance(cell, list) and isinstance(species, list) and isinstance(frac, list)):
         return False
@@ -64,23 +67,10 @@ def _is_crystal(row: dict[str, Any]) -> bool:
     except ValueError:  # lists of several lengths
         return False
     shapes = lengths.shape == (6,) and positions.shape == (len(species), 3)
-    return shapes and lengths.dtype.kind in "biuf" and positions.dtype.kind in "biuf"
-
-
-def _structure(matrix: np.ndarray, species: list[str], frac: list[list[float]]) -> dict[str, Any]:
-    """The dictionary of a structure, as pymatgen writes it."""
-    sites = [
-        {"species": [{"element": element, "occu": 1}], "abc": abc, "properties": {}, "label": element}
-        for element, abc in zip(species, frac, strict=True)
-    ]
-    return {
-        "@module": "pymatgen.core.structure",
-        "@class": "Structure",
-        "charge": 0,
-        "lattice": {"matrix": matrix.tolist(), "pbc": (True, True, True)},
-        "properties": {},
-        "sites": sites,
-    }
+    if not (shapes and lengths.dtype.kind in "biuf" and positions.dtype.kind in "biuf"):
+        return False
+    row["frac"] = positions.astype(float).tolist()
+    return True
 
 
 def _lattices(cells: np.ndarray) -> np.ndarray:

@@ -24,6 +24,10 @@ Record = dict[str, Any]
 Crystal = Structure | Record
 
 
+class Compact(Record):
+    """A dictionary that is as `compact` makes it already."""
+
+
 def structure(record: Record) -> Structure:
     """Build the structure that a dictionary describes.
 
@@ -138,6 +142,8 @@ def compact(record_: Record) -> Record:
     Raises:
         KeyError, TypeError, ValueError, AttributeError: as `structure`.
     """
+    if isinstance(record_, Compact):
+        return record_
     sites, charge = record_["sites"], _charge(record_)
     matrix, periodic = cell(record_)
     if not sites or not all(map(_is_plain, sites)):
@@ -150,6 +156,29 @@ def compact(record_: Record) -> Record:
     ]
     pbc = tuple(map(bool, periodic))
     return _of_sites(plain, matrix.tolist(), pbc, 0.0 if charge is None else charge, record_.get("properties") or {})
+
+
+def of_elements(matrix: list[list[float]], symbols: Sequence[Any], coordinates: Sequence[list[float]]) -> Record:
+    """The dictionary that describes a crystal, `compact` if its symbols are those of elements.
+
+    Args:
+        matrix: lattice vectors as rows, Å.
+        symbols: the element on each site.
+        coordinates: fractional, of each site.
+    """
+    try:
+        elements = [_species(symbol) for symbol in symbols]
+    except (TypeError, ValueError):
+        sites: list[Record] = [
+            {"species": [{"element": symbol, "occu": 1}], "abc": abc}
+            for symbol, abc in zip(symbols, coordinates, strict=True)
+        ]
+        return _of_sites(sites, matrix, EVERYWHERE, 0, {})
+    sites = [
+        {"species": species, "abc": abc, "label": symbol}
+        for (species, _), symbol, abc in zip(elements, symbols, coordinates, strict=True)
+    ]
+    return Compact(_of_sites(sites, matrix, EVERYWHERE, 0, {}))
 
 
 def _of_sites(sites: list[Any], matrix: Any, pbc: Sequence[bool], charge: float, properties: Record) -> Record:

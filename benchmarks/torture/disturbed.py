@@ -23,7 +23,7 @@ SIZES = ("64k", "256k", "1m", "4m")  # of a disk
 def scripts(base: Path) -> dict[str, Attempt]:
     """A short run of each script, by the name a report calls it; all write into the folder they run in."""
     table = str(base / "table.json")
-    small = ["--epochs", "2", "--members", "1", "--batch-size", "16", "--cutoff", "5"]
+    small = ["--epochs", "2", "--members", "1", "--batch-size", "16", "--cutoff", "6"]
     asked: dict[str, list[str]] = {
         "query": ["--source", "sample", "--output", "out/t.json.gz", "--metrics", "out"],
         "composition": ["--data", table, "--models", "out/models", "--figures", "out", "--metrics", "out"],

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pymatgen.core import Lattice
 
 from bandgaps.errors import InputError
-from bandgaps.table import json_lines, storage
+from bandgaps.table import json_lines, records, storage
 
 ROW: dict[str, Any] = {
     "material_id": "mp-149",
@@ -71,3 +71,19 @@ def test_a_line_that_is_no_object_is_named(tmp_path: Path) -> None:
         path.write_text(f"{json.dumps(ROW)}\n{text}\n")
         with pytest.raises(InputError, match=message):
             storage.read_records(path)
+
+
+def test_crystals_of_lines_are_compact_as_those_of_tables(tmp_path: Path) -> None:
+    path = _only(tmp_path, {**ROW, "species": ["Si", "D"]})
+    (found,) = storage.read_compact(path)["structure"]
+    (plain,) = storage.read_records(path)["structure"]
+    assert found == plain == records.compact(json.loads(json.dumps(plain)))
+    assert [site["label"] for site in found["sites"]] == ["Si", "D"]
+    assert found["sites"][0]["abc"] == [0.0, 0.0, 0.0] and isinstance(found["sites"][0]["abc"][0], float)
+
+
+@pytest.mark.parametrize("species", [["Si", "Xx"], ["Si", 14], ["Si", ["Ge"]]])
+def test_what_is_no_element_is_named_with_its_row(tmp_path: Path, species: list[Any]) -> None:
+    for read in (storage.read, storage.read_compact):
+        with pytest.raises(InputError, match=r"one\.jsonl: row 0: column structure is not a pymatgen Structure"):
+            read(_only(tmp_path, {**ROW, "species": species}))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import os
 from pathlib import Path
@@ -36,6 +37,25 @@ def test_matminer_reads_what_we_write_and_we_what_it_writes(table: pd.DataFrame,
     assert same(load_dataframe_from_json(str(tmp_path / "ours.json.gz"), pbar=False), table)
     store_dataframe_as_json(table, str(tmp_path / "theirs.json.gz"), compression="gz", pbar=False)
     assert same(storage.read(tmp_path / "theirs.json.gz"), table)
+
+
+def test_a_long_table_is_packed_in_parts_that_matminer_reads(
+    table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "MEMBER", 300)
+    for name in ("t.json.gz", "again.json.gz"):
+        storage.write(table, tmp_path / name)
+    assert (tmp_path / "t.json.gz").read_bytes().count(b"\x1f\x8b\x08") > 3
+    assert (tmp_path / "t.json.gz").read_bytes() == (tmp_path / "again.json.gz").read_bytes()
+    assert same(load_dataframe_from_json(str(tmp_path / "t.json.gz"), pbar=False), table)
+    assert same(storage.read(tmp_path / "t.json.gz"), table)
+
+
+def test_the_garbage_collector_passes_over_a_table_that_was_read() -> None:
+    gc.unfreeze()
+    table = storage.read(SAMPLE)
+    assert gc.isenabled() and gc.get_freeze_count() > 10 * len(table)
+    gc.unfreeze()
 
 
 def test_bare_nan_is_no_part_of_a_name(tmp_path: Path) -> None:
