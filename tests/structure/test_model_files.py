@@ -61,24 +61,64 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
-HYPER = {"cutoff": 4.0, "gaussians": 100, "last_center": 5.0, "width": 0.5, "units": [64, 32, 16]}
-DAMAGES: dict[str, Callable[[Path], object]] = {
-    "a flipped bit": lambda folder: flip(folder / "member-1.npz"),
-    "half a file": lambda folder: (folder / "member-0.npz").write_bytes((folder / "member-0.npz").read_bytes()[:999]),
-    "a missing member": lambda folder: (folder / "member-0.npz").unlink(),
-    "half a card": lambda folder: (folder / "model.json").write_text("{"),
-    "a missing layer": lambda folder: resave(folder, lambda w: {k: v for k, v in w.items() if "readout/1" not in k}),
-    "a layer too many": lambda folder: resave(folder, lambda w: {**w, "readout/3/kernel": np.zeros((1, 1))}),
-    "another shape": lambda folder: resave(folder, lambda w: {**w, "readout/0/bias": np.zeros(3)}),
-    "no number": lambda folder: resave(folder, lambda w: {**w, "readout/0/bias": np.full(32, np.nan)}),
-    "other blocks": lambda folder: edit_card(folder, hyperparameters={**HYPER, "blocks": 2}),
-    "endless blocks": lambda folder: edit_card(folder, hyperparameters={**HYPER, "blocks": 10**12}),
-    "no blocks": lambda folder: edit_card(folder, hyperparameters={**HYPER, "blocks": "three"}),
-    "unknown hyperparameters": lambda folder: edit_card(folder, hyperparameters={**HYPER, "magic": 1}),
-    "no mean": lambda folder: edit_card(folder, mean=None),
-    "a mean of NaN": lambda folder: edit_card(folder, mean=float("nan")),
-    "no members": lambda folder: edit_card(folder, sha256={}),
-    "another kind": lambda folder: edit_card(folder, kind="forest"),
+def hyper(**changes: object) -> Callable[[Path], object]:
+    """Another architecture on the card."""
+    settings = {"cutoff": 4.0, "gaussians": 100, "last_center": 5.0, "width": 0.5, "units": [64, 32, 16]}
+    settings |= {"blocks": 3, "set2set_steps": 3, "elements": 95, "embedding": 16}
+    return lambda folder: edit_card(folder, hyperparameters={**settings, **changes})
+
+
+def card(**changes: object) -> Callable[[Path], object]:
+    return lambda folder: edit_card(folder, **changes)
+
+
+def bias(array: np.ndarray) -> Callable[[Path], object]:
+    """Another array in the place of one of the weights."""
+    return lambda folder: resave(folder, lambda weights: {**weights, "readout/0/bias": array})
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a flipped bit": (lambda folder: flip(folder / "member-1.npz"), r"member-1\.npz: its checksum"),
+    "half a file": (
+        lambda folder: (folder / "member-0.npz").write_bytes((folder / "member-0.npz").read_bytes()[:999]),
+        r"member-0\.npz: its checksum",
+    ),
+    "a missing member": (lambda folder: (folder / "member-0.npz").unlink(), r"member-0\.npz: missing"),
+    "half a card": (lambda folder: (folder / "model.json").write_text("{"), r"model\.json: not valid JSON"),
+    "a missing layer": (
+        lambda folder: resave(folder, lambda w: {k: v for k, v in w.items() if "readout/1" not in k}),
+        r"member-1\.npz: no array readout/1",
+    ),
+    "a layer too many": (
+        lambda folder: resave(folder, lambda w: {**w, "readout/3/kernel": np.zeros((1, 1))}),
+        r"member-1\.npz: weights that do not fit the architecture \(readout/3/kernel",
+    ),
+    "another shape": (bias(np.zeros(3)), r"member-1\.npz: readout/0/bias is float64 of shape \(3,\)"),
+    "no number": (bias(np.full(32, np.nan)), r"member-1\.npz: weights that are not finite"),
+    "words": (bias(np.full(32, "0.1")), r"member-1\.npz: readout/0/bias is <U3"),
+    "complex numbers": (bias(np.zeros(32, complex)), r"member-1\.npz: readout/0/bias is complex128"),
+    "dates": (bias(np.zeros(32, "datetime64[s]")), r"member-1\.npz: readout/0/bias is datetime64"),
+    "records": (bias(np.zeros(32, [("a", "f4")])), r"member-1\.npz: readout/0/bias is \[\('a', '<f4'\)\]"),
+    "other blocks": (hyper(blocks=2), "weights that do not fit the architecture"),
+    "endless blocks": (hyper(blocks=10**12), "hyperparameters.blocks: "),
+    "endless steps": (hyper(set2set_steps=10_000), "hyperparameters.set2set_steps: "),
+    "no blocks": (hyper(blocks="three"), "hyperparameters.blocks: "),
+    "a probability that is an object": (hyper(probability={"metal": 1}), "hyperparameters.probability: "),
+    "unknown hyperparameters": (hyper(magic=1), "magic"),
+    "no mean": (card(mean=None), "mean: "),
+    "a mean of NaN": (card(mean=float("nan")), "mean: "),
+    "a mean beyond all gaps": (card(mean=1e308), "mean: "),
+    "an infinite std": (card(std=float("inf")), "std: "),
+    "a std beyond all gaps": (card(std=1e308), "std: "),
+    "a lowest value beyond all gaps": (card(lowest=-1e308), "lowest: "),
+    "a list of calibrations": (card(calibrations=[1]), "calibrations: "),
+    "a calibration of nothing": (card(calibrations={"pbe": None}), "calibrations.pbe: "),
+    "a calibration in words": (card(calibrations={"pbe": {"scale": "wide"}}), "calibrations.pbe.scale: "),
+    "trained on text": (card(trained_on="a table"), "trained_on: "),
+    "trained on many rows": (card(trained_on={"rows": "many"}), "trained_on.rows: "),
+    "trained on no means": (card(trained_on={"means": {"pbe": "low"}}), "trained_on.means.pbe: "),
+    "no members": (card(sha256={}), "no members"),
+    "another kind": (card(kind="forest"), "found 'forest', wanted a 'megnet'"),
 }
 
 
@@ -87,8 +127,9 @@ def test_damaged_models_are_refused(tmp_path: Path, damage: str) -> None:
     folder = tmp_path / "model"
     model_files.save(random_model(), folder)
     model_files.load(folder)
-    DAMAGES[damage](folder)
-    with pytest.raises(InputError, match="model"):
+    change, message = DAMAGES[damage]
+    change(folder)
+    with pytest.raises(InputError, match=rf"/model[/:].*{message}"):
         model_files.load(folder)
 
 
