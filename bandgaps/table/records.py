@@ -48,8 +48,10 @@ def cell(record: Mapping[str, Any]) -> tuple[np.ndarray, Sequence[bool]]:
     """Lattice vectors as rows, Å, shape (3, 3), and along which of them the crystal repeats.
 
     Raises:
-        KeyError, TypeError, ValueError: they are not three vectors of numbers, and three truth values.
+        KeyError, TypeError, ValueError: they are not three vectors of numbers, and three truth values; or the cell's
+            charge is no number, of which nobody who asks for the cell alone would hear.
     """
+    _charge(record)
     lattice = record["lattice"]
     matrix = np.array(lattice["matrix"], dtype=np.float64)
     periodic = lattice.get("pbc", EVERYWHERE)
