@@ -66,7 +66,7 @@ def _is_truth(periodic: Any) -> bool:
     return isinstance(periodic, list | tuple) and len(periodic) == 3 and all(each in (True, False) for each in periodic)
 
 
-def _charge(record: Record) -> float | None:
+def _charge(record: Mapping[str, Any]) -> float | None:
     """The charge of the cell, in units of the elementary charge; None where nothing is said.
 
     Raises:

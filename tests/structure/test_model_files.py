@@ -149,7 +149,7 @@ def known(**changes: np.ndarray) -> MeasuredLevel:
     inputs = np.random.default_rng(0).normal(size=(KNOWN, measured.width(len(SEVERAL.fidelities))))
     names = np.array([f"Si{row}" for row in range(KNOWN)])
     arrays = {"inputs": inputs, "gaps": WITH_METALS, "uncertainty": np.full(KNOWN, 0.1), "composition": names}
-    return MeasuredLevel(**{**arrays, **changes})
+    return replace(MeasuredLevel(**arrays), **changes)  # type: ignore[arg-type]
 
 
 def put(value: float, array: np.ndarray) -> np.ndarray:
