@@ -154,7 +154,7 @@ def parser() -> argparse.ArgumentParser:
     snapshots = "Train each network after the first for N passes, from the weights of the one before it."
     add("--snapshot-epochs", type=types.count, metavar="N", help=snapshots)
     jobs = "The number of processes that train networks of the ensemble side by side (default: %(default)s)."
-    add("--jobs", type=types.count, default=1, metavar="N", help=jobs)
+    add("--jobs", type=types.whole_number(1, types.MOST_CORES), default=1, metavar="N", help=jobs)
     devices = "The number of GPUs, or of logical CPUs, that share each batch (default: all GPUs)."
     add("--devices", type=types.count, metavar="N", help=devices)
     cutoff = "Atoms nearer than this length are bonded in the graph, Å (default: 5; 4 for small tables)."

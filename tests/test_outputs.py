@@ -10,6 +10,8 @@ import pytest
 from helpers import SAMPLE, assert_failed, run_here
 
 import composition
+import explore_composition
+import explore_structure
 import structure
 from bandgaps import arguments, outputs
 from bandgaps.errors import InputError
@@ -82,3 +84,22 @@ def test_where_models_go_by_default_is_checked_before_they_are_trained(
     words = "holds other files than a model's" if kind == "folder" else "is no folder"
     assert_failed(result, 2, f"{flag}: '{place}' {words}")
     assert result.stdout == "" and not Path("figures").exists()
+
+
+@pytest.mark.parametrize("flag", ["--figures", "--metrics"])
+@pytest.mark.parametrize(
+    ("script", "arguments"),
+    [
+        (composition, ["--data", SAMPLE]),
+        (explore_composition, []),
+        (structure, ["--data", SAMPLE]),
+        (structure, ["--evaluate", SAMPLE]),
+        (explore_structure, []),
+    ],
+)
+def test_a_file_where_results_should_go_is_named_before_the_work(
+    script: ModuleType, arguments: list[object], flag: str
+) -> None:
+    result = run_here(script.main, *arguments, flag, "file", cwd=Path.cwd())
+    assert_failed(result, 2, f"{flag}: 'file' is no folder")
+    assert result.stdout == "" and Path("file").read_text() == "a user's own"

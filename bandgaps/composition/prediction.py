@@ -15,6 +15,7 @@ from bandgaps import screening
 from bandgaps.composition.gap_model import GapModel
 from bandgaps.errors import SHOWN, InputError, quoted
 from bandgaps.files import reading
+from bandgaps.table.columns import check_names
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -136,6 +137,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                 raise InputError(f"{path}: empty; give a CSV with a column formula")
             if "formula" not in rows.fieldnames:
                 raise InputError(f"{path}: no column formula; it has {', '.join(rows.fieldnames)[:SHOWN]}")
+            check_names(filter(None, rows.fieldnames), path)
             yield from ((rows.line_num, row["formula"] or "") for row in rows)
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not readable as text with formulas ({error}); correct the file") from None

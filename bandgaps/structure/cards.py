@@ -10,6 +10,7 @@ from pydantic import Field
 from bandgaps import model_folders
 from bandgaps.array_files import Wanted
 from bandgaps.schemas import Schema
+from bandgaps.structure import measured
 from bandgaps.structure.network import Hyperparameters
 
 Size = Annotated[int, Field(gt=0, le=10_000)]
@@ -90,11 +91,12 @@ def wanted(content: Mapping[str, Any], member: str) -> dict[str, Wanted]:
     """Which arrays a file of a model has: weights of the architecture, formulas, or what is known on top."""
     if member == "training":
         return {"formula": Wanted("SU", (None,))}
-    if member == "measured":
-        columns = {"gaps": Wanted("f", (None,)), "uncertainty": Wanted("f", (None,))}
-        return {"inputs": Wanted("f", (None, None)), **columns, "composition": Wanted("SU", (None,))}
     try:
-        shapes = hyperparameters(content).weight_shapes()
+        settings = hyperparameters(content)
     except TypeError:
         return {}  # the card is refused when it is used
-    return {name: Wanted("f", shape) for name, shape in shapes.items()}
+    if member == "measured":
+        columns = {"gaps": Wanted("f", (None,)), "uncertainty": Wanted("f", (None,))}
+        inputs = Wanted("f", (None, measured.width(max(len(settings.fidelities), 1))))
+        return {"inputs": inputs, **columns, "composition": Wanted("SU", (None,))}
+    return {name: Wanted("f", shape) for name, shape in settings.weight_shapes().items()}

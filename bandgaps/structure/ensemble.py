@@ -130,12 +130,19 @@ class Model:
 
         Raises:
             ValueError: a formula cannot be read.
+            InputError: one that the model was trained on cannot be read.
         """
         return np.isin(composition_keys(formulas), self._seen)
 
     @cached_property
     def _seen(self) -> np.ndarray:
-        return composition_keys([] if self.formulas is None else self.formulas.tolist())
+        try:
+            return composition_keys([] if self.formulas is None else self.formulas.tolist())
+        except ValueError as error:
+            name = self.card.get("name", "the model")
+            raise InputError(
+                f"{name}: its training rows have a formula that is none ({error}); train it again"
+            ) from None
 
     def calibration(self, fidelity: str | None = None) -> Calibration:
         """From the spread of the members to sigma, and to intervals of 95 %, for a fidelity (default: the first).

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bandgaps import model_folders
+from bandgaps.errors import InputError
 from bandgaps.files import sha256
 from bandgaps.formulas import composition_keys
 from bandgaps.levels import EXPERIMENT, EXPERIMENT_STD, LEVELS
@@ -72,9 +73,11 @@ def train(
         The model, with its card, and its errors after each epoch.
 
     Raises:
-        InputError: a column is missing, a row of training or validation cannot be a graph, or as `training.fit`.
+        InputError: a column is missing, a row of training or validation cannot be a graph, a measured gap cannot be
+            learnt, or as `training.fit`.
         RunError: as `training.fit`.
     """
+    check_measured(table, path)
     names = [LEVELS[fidelity] for fidelity in fidelities] or [target]
     parts = {part: table[table["split"] == part] for part in LEARNT}
     cutoff = cutoff or usual_cutoff(table, path, names)
@@ -143,6 +146,18 @@ def usual_cutoff(table: pd.DataFrame, path: Path, names: Sequence[str]) -> float
     columns.require_columns(table, names, path)
     few = len(training_set.known_values(table[table["split"] == "train"], names)[0]) < SMALL
     return 4.0 if few else 5.0
+
+
+def check_measured(table: pd.DataFrame, path: Path) -> None:
+    """Raise InputError for measured gaps that cannot be learnt, which is said before the networks are trained."""
+    if not (table["split"] == columns.MEASURED).any():
+        return
+    columns.require_columns(table, [EXPERIMENT, EXPERIMENT_STD], path)
+    known = table[EXPERIMENT].notna()
+    if known.sum() > measured.MOST_KNOWN:
+        raise InputError(f"{path}: {known.sum():,} measured gaps; {measured.MOST_KNOWN:,} are the most; leave some out")
+    for column, least in ((EXPERIMENT, 0.0), (EXPERIMENT_STD, measured.SUREST)):
+        columns.require_between(table, known, column, least, columns.LARGEST_GAP, path)
 
 
 def measured_level(model: Model, table: pd.DataFrame, path: Path) -> MeasuredLevel | None:

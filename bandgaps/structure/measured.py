@@ -20,6 +20,7 @@ from bandgaps.structure import compositions
 from bandgaps.structure.calibration import Calibration
 from bandgaps.structure.gaussian_process import Kernel, Process
 from bandgaps.structure.graphs import Graphs
+from bandgaps.table.columns import LARGEST_GAP
 
 GAP = Kernel(matern=2.0, length=10.0, linear=0.05)  # eV²; by cross-validation, as what follows
 METAL = Kernel(matern=1.0, length=10.0, linear=0.05)  # of a number that is 1 for metals and -1 for others
@@ -30,6 +31,9 @@ STEEPNESS = 5.0  # of the probability of a metal, over that number
 LEVELS = (np.arange(101) + 0.5) / 101  # of the quantiles that stand for a prediction
 OUTLYING = 20.0  # standard deviations; what is farther from the mean counts as so far, or a line would run away with it
 AT_ONCE = 5_000  # crystals; bounds the memory that covariances take
+MOST_KNOWN = 10_000  # crystals whose gap is known; the time of fitting grows with their cube
+SUREST = 1e-3  # eV; the least standard deviation of a measured gap
+LARGEST_INPUT = 1e6  # of the inputs, which are nuclear charges, melting points in K, and the like
 FOLDS = 8
 _SMOOTH = ("mean", "avg_dev")  # statistics that do not jump
 
@@ -46,6 +50,11 @@ def inputs(graphs: Graphs, calculated: np.ndarray, virtual: Graphs | None = None
     virtual = virtual or graphs
     mismatch = compositions.size_mismatch(virtual)
     return np.column_stack([compositions.features(virtual), calculated, np.log(density(graphs)), mismatch])
+
+
+def width(fidelities: int) -> int:
+    """How many inputs a crystal has, for a network of so many fidelities of calculated gaps."""
+    return len(compositions.LABELS) + fidelities + 2
 
 
 def _weights(columns: int) -> np.ndarray:
@@ -111,6 +120,24 @@ class MeasuredLevel:
     composition: np.ndarray
     intervals: Intervals = field(default_factory=Intervals)
     mixed: AlloyUncertainty = field(default_factory=AlloyUncertainty)
+
+    def check(self) -> None:
+        """Raise ValueError if this is no model that can be asked: lengths that differ, or numbers that cannot be."""
+        shapes = {self.gaps.shape, self.uncertainty.shape, self.composition.shape, self.inputs.shape[:1]}
+        if len(shapes) != 1:
+            raise ValueError("arrays of different lengths")
+        if len(self.gaps) > MOST_KNOWN:
+            raise ValueError(f"{len(self.gaps):,} gaps; the most is {MOST_KNOWN:,}")
+        for name, least, most in (
+            ("inputs", -LARGEST_INPUT, LARGEST_INPUT),
+            ("gaps", 0.0, LARGEST_GAP),
+            ("uncertainty", SUREST, LARGEST_GAP),
+        ):
+            values = getattr(self, name)
+            if not ((values >= least) & (values <= most)).all():  # as NaN is not
+                raise ValueError(f"{name} that are not from {least:g} to {most:g}")
+        if not (self.gaps > 0).any():
+            raise ValueError("metals alone")
 
     def predict(self, inputs: np.ndarray) -> Distribution:
         """The measured gap expected of each crystal, eV.

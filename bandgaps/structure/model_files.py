@@ -128,13 +128,21 @@ def _load_own(folder: Path) -> Model:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path}: damaged or of another version ({error!r}); train the model again") from None
     on_top = _measured(content, groups.pop("measured", None), folder / "measured.npz")
-    taught = {name: array.astype(str) for name, array in groups.pop("training", {}).items()}
+    formulas = _text(groups.pop("training", {}).get("formula"), folder / "training.npz")
     if not groups or not np.isfinite([mean, std]).all():
         raise InputError(f"{path}: no members, or a mean or std that is not a number; train the model again")
     members = [_checked(weights, settings, folder / f"{name}.npz") for name, weights in groups.items()]
     own = {"kind", "hyperparameters", "mean", "std", "lowest", "calibrations", "intervals", "mixed", "sha256"}
     card = {key: value for key, value in content.items() if key not in own}
-    return Model(settings, members, mean, std, card, taught.get("formula"), lowest, calibrations, on_top)
+    return Model(settings, members, mean, std, card, formulas, lowest, calibrations, on_top)
+
+
+def _text(array: np.ndarray | None, path: Path) -> np.ndarray | None:
+    """An array of text or bytes as text."""
+    try:
+        return None if array is None else array.astype(str)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not text ({error}); train the model again") from None
 
 
 def _measured(content: dict[str, Any], arrays: dict[str, np.ndarray] | None, path: Path) -> MeasuredLevel | None:
@@ -145,14 +153,11 @@ def _measured(content: dict[str, Any], arrays: dict[str, np.ndarray] | None, pat
         inputs, gaps, uncertainty = (arrays[name].astype(float) for name in KNOWN)
         composition, intervals = arrays["composition"].astype(str), Intervals.of(content)
         mixed = AlloyUncertainty(float(content["mixed"]["bowing"]), Calibration(**content["mixed"]["calibration"]))
-        shapes = {gaps.shape, uncertainty.shape, composition.shape, inputs.shape[:1]}
-        if inputs.ndim != 2 or len(shapes) != 1 or not all(np.isfinite(each).all() for each in (inputs, gaps)):
-            raise ValueError("arrays of different lengths, or not of finite numbers")
-        if not (uncertainty > 0).all() or not (gaps > 0).any():
-            raise ValueError("an uncertainty that is not positive, or metals alone")
+        level = MeasuredLevel(inputs, gaps, uncertainty, composition, intervals, mixed)
+        level.check()
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: damaged or of another version ({error}); train the model again") from None
-    return MeasuredLevel(inputs, gaps, uncertainty, composition, intervals, mixed)
+    return level
 
 
 def _checked(weights: Weights, settings: Hyperparameters, path: Path) -> dict[str, np.ndarray]:

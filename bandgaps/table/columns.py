@@ -72,6 +72,16 @@ def _check_limit(table: pd.DataFrame, name: str, most: float, unit: str, path: P
         raise InputError(f"{_row(table, path, wrong)}: {what}; correct or remove the row")
 
 
+def require_between(
+    table: pd.DataFrame, rows: pd.Series, name: str, least: float, most: float, path: Path | str
+) -> None:
+    """Raise InputError if one of some rows (a mask) of a table (from `path`) has no number from `least` to `most`."""
+    wrong = rows & ~numbers(table[name]).between(least, most)
+    if wrong.any():
+        what = f"{name} is {quoted(table[name][wrong].tolist()[0])}, not a number from {least:g} to {most:g}"
+        raise InputError(f"{_row(table, path, wrong)}: {what}; correct or remove the row")
+
+
 def _row(table: pd.DataFrame, path: Path | str, chosen: pd.Series) -> str:
     """What errors call the first of the chosen rows."""
     row = int(chosen.to_numpy().argmax())

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from bandgaps.errors import InputError, shortened
 from bandgaps.files import reading
 from bandgaps.table import json_lines, storage
+from bandgaps.table.columns import check_names
 
 LINES_AT_ONCE = 200  # of JSON Lines
 PIECE = 2**20  # characters that are read at once
@@ -93,6 +94,7 @@ def _of_table(file: BinaryIO, path: Path, skip: int) -> Iterator[tuple[str, Any]
     else:
         rows = values.items()
     columns = head["columns"]
+    check_names(map(str, columns), path)
     if "structure" not in columns:
         raise InputError(f"{path}: no column structure; it has {shortened(', '.join(map(str, columns)))}")
     place, name = columns.index("structure"), columns.index("material_id") if "material_id" in columns else None

@@ -52,8 +52,10 @@ def cell(record: Mapping[str, Any]) -> tuple[np.ndarray, Sequence[bool]]:
     """Lattice vectors as rows, Å, shape (3, 3), and along which of them the crystal repeats.
 
     Raises:
-        KeyError, TypeError, ValueError: they are not three vectors of numbers, and three truth values.
+        KeyError, TypeError, ValueError: they are not three vectors of numbers, and three truth values; or the cell's
+            charge is no number, of which nobody who asks for the cell alone would hear.
     """
+    _charge(record)
     lattice = record["lattice"]
     matrix = np.array(lattice["matrix"], dtype=np.float64)
     periodic = lattice.get("pbc", EVERYWHERE)
@@ -68,7 +70,7 @@ def _is_truth(periodic: Any) -> bool:
     return isinstance(periodic, list | tuple) and len(periodic) == 3 and all(each in (True, False) for each in periodic)
 
 
-def _charge(record: Record) -> float | None:
+def _charge(record: Mapping[str, Any]) -> float | None:
     """The charge of the cell, in units of the elementary charge; None where nothing is said.
 
     Raises:

@@ -148,6 +148,7 @@ DAMAGED: dict[str, tuple[bytes, str]] = {
     "blank.txt": (b" \n\n", "blank.txt: no formulas"),
     "heading.csv": (b"formula\n", "heading.csv: no formulas"),
     "other.csv": (b"gap,name\n1,Si\n", "other.csv: no column formula; it has gap, name"),
+    "twice.csv": (b"formula,formula\nSi,Ge\n", "twice.csv: 'formula' is the name of several columns"),
     "wide.csv": (b"w" * 5000 + b"\n1\n", f"wide.csv: no column formula; it has {'w' * 80}"),
     "binary.csv": (bytes(range(256)) * 9, "binary.csv: not readable as text with formulas"),
     "binary.txt": (b"\x1f\x8b\xff\xfe\0", "binary.txt: not readable as text with formulas"),

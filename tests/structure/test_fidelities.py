@@ -130,3 +130,22 @@ def test_measured_gaps_are_learnt_on_top_of_calculated_ones(levels: Path) -> Non
 def test_a_fidelity_that_the_table_lacks_is_named(levels: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"table\.json\.gz: no column band_gap_hse_snumat"):
         run(tmp_path, "--data", levels / "table.json.gz", "--fidelities", "pbe", "snumat")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("band_gap_experiment", "wide"), ("band_gap_experiment", -1.0), ("band_gap_experiment_std", 0.0)],
+)
+def test_a_measured_gap_that_cannot_be_learnt_is_said_before_the_training(
+    levels: Path, tmp_path: Path, column: str, value: object
+) -> None:
+    rows = storage.read(levels / "table.json.gz").astype({column: object})
+    row = rows.index[rows["split"] == "measured"][3]
+    rows.loc[row, column] = value
+    storage.write(rows, tmp_path / "table.json.gz")
+    found = repr(value)
+    with pytest.raises(
+        InputError, match=rf"table\.json\.gz: row {row} \(\w+\): {column} is {found}, not a number from"
+    ):
+        run(tmp_path, "--data", "table.json.gz", "--fidelities", "pbe", "hse")
+    assert not (tmp_path / "data").exists()

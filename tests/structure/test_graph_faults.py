@@ -36,6 +36,7 @@ def test_dictionaries_that_are_no_structures_are_named() -> None:
             {**whole, "lattice": {**whole["lattice"], "pbc": "yes"}},
             "not a pymatgen Structure .*pbc is 'yes'",
         ),
+        "charge": ({**whole, "charge": "much"}, "not a pymatgen Structure .*charge is 'much', not a number"),
         "many": ({**whole, "sites": whole["sites"] * 5001}, "10,002 atoms in a cell, the most is 10,000"),
         "nothing": ({**whole, "sites": []}, "not a pymatgen"),
         "coordinates": ({**whole, "sites": short}, "not a pymatgen Structure"),

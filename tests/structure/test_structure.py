@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import ROOT, SAMPLE, Script, assert_failed, call, run_here
+from helpers import ROOT, SAMPLE, assert_failed, call, run_here
 from pymatgen.core import Lattice, Structure
 
 import structure
@@ -256,11 +256,23 @@ def test_published_weights_are_no_test(trained: Path, tmp_path: Path, capsys: py
     assert "no test" in json.loads((tmp_path / "data/metrics/structure.json").read_text())["note"]
 
 
-def test_wrong_flags_are_bad_usage(script: Script) -> None:
-    for flags in (["--epochs", "0"], ["--cutoff", "-1"], ["--learning-rate", "nan"], ["--fidelity", "magic"]):
-        result = script("structure.py", *flags)
-        assert result.returncode == 2
-        assert flags[0] in result.stderr
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("--epochs", "0"),
+        ("--epochs", str(10**30)),
+        ("--cutoff", "-1"),
+        ("--learning-rate", "nan"),
+        ("--fidelity", "magic"),
+        ("--jobs", "0"),
+        ("--jobs", "1025"),
+        ("--seed", str(2**32)),
+    ],
+)
+def test_wrong_flags_are_bad_usage(tmp_path: Path, flag: str, value: str) -> None:
+    result = run_here(structure.main, flag, value, cwd=tmp_path)
+    assert result.returncode == 2
+    assert f"argument {flag}: " in result.stderr
 
 
 def test_the_bundled_model_answers_unless_another_is_named(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

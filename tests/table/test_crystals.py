@@ -60,6 +60,10 @@ DAMAGED = {
         "row 0 has 1 values",
     ),
     "bare.json": (b'{"columns": ["formula"], "index": [0], "data": [["Si"]]}', "no column structure; it has formula"),
+    "twice.json": (
+        b'{"columns": ["structure", "structure"], "index": [0], "data": [[{}, {}]]}',
+        "'structure' is the name of several columns",
+    ),
     "list.json": (b"[1, 2]", "not a table in the shared format"),
     "deep.json": (b'{"columns": ' + b"[" * 100_000, "not a table in the shared format"),
     "half.json.gz": (gzip.compress(lines(9))[:50], "half-written gzip"),
