@@ -30,6 +30,7 @@ from bandgaps.errors import InputError, RunError, shortened
 from bandgaps.files import read_json, replacing, write_json
 from bandgaps.formulas import reduced_formula
 from bandgaps.table.account import Step
+from bandgaps.table.columns import LARGEST_GAP
 from bandgaps.table.materials_project import CHUNK, KEY_PAGE, Query, Server, quiet, require_numeric_field
 from bandgaps.table.storage import no_garbage_collection
 
@@ -244,12 +245,14 @@ def _table(folder: Path, query: Query, ids: list[str]) -> pd.DataFrame:
 
 
 def _row(document: dict[str, Any]) -> dict[str, Any]:
-    """A document with its formula reduced and its structure checked.
+    """A document with its formula reduced, and its gap and structure checked.
 
     Raises:
         ValueError, among others: one of them is damaged.
     """
     from bandgaps.table import records
 
-    formula = reduced_formula(document["formula_pretty"])
+    formula, gap = reduced_formula(document["formula_pretty"]), document.get("band_gap")
+    if isinstance(gap, int | float) and abs(gap) > LARGEST_GAP:
+        raise ValueError(f"band_gap is {gap:g}, more than {LARGEST_GAP:g} eV")
     return document | {"formula_pretty": formula, "structure": records.compact(document["structure"])}

@@ -126,6 +126,7 @@ def test_nothing_matches(server: Server, cache: Path) -> None:
 DAMAGE: list[dict[str, Any]] = [
     {"formula_pretty": ["Si", "Ge"]},
     {"formula_pretty": "Si1e400"},
+    {"band_gap": 1e308},
     {"structure": None},
     {"structure": {"charge": "much"}},
     {"structure": {"lattice": {"matrix": [[1, 0, 0], [0, 1, 0], [1, 1, 0]]}}},
@@ -147,7 +148,7 @@ def test_damaged_documents_are_named_and_left_out(
     assert set(fetched.table["material_id"]) == {one["material_id"] for one in chosen[-2:]}
     assert fetched.steps[-1] == Step("with a formula and a crystal that can be read", 2)
     told = capsys.readouterr().out
-    assert "left out" in told and "and 4 more" in told
+    assert "left out" in told and "and 5 more" in told
     assert sum(one["material_id"] + " (" in told for one in chosen) == 3
     server.documents = server.documents[: len(DAMAGE)]
     with pytest.raises(RunError, match="none of the Materials Project's documents can be read"):
