@@ -127,8 +127,8 @@ measured: | .venv/installed
 	$(RUN) composition.py --fidelity experiment --data data/full/calculated.json.gz --measured $(LISTS) \
 		--leave-out Si-Ge --models data/models
 
-# The bundled structure model: on one core 70 to 100 minutes for the first network, 20 for each after it. It goes on where
-# it was stopped. CRYSTALS: structures with calculated gaps, ENERGIES: formation energies by material_id, IDENTIFIED:
+# The bundled structure model: on one core 60 to 100 minutes for each of two networks, and 15 to 25 for its snapshot. It
+# goes on where it was stopped. CRYSTALS: structures with calculated gaps, ENERGIES: formation energies by material_id, IDENTIFIED:
 # measured gaps (formula, material_id, gap, eV).
 CRYSTALS ?= ../shared/data/mp-gaps.jsonl.gz
 ENERGIES ?= ../shared/data/mp-2019.json.gz
@@ -136,7 +136,7 @@ IDENTIFIED ?= ../shared/data/borlido.csv
 MEASURED ?= ../shared/data/expt-gap.csv
 KNOWN = data/semiconductors.csv
 SEVERAL = data/full/multifidelity.json.gz
-MEMBERS ?= 3
+MEMBERS ?= 2
 
 multifidelity: | .venv/installed
 	$(RUN) query.py --source file --input $(CRYSTALS) --polymorphs all --formation-energies $(ENERGIES) \

@@ -149,9 +149,9 @@ def parser() -> argparse.ArgumentParser:
     add("--learning-rate", type=types.number(0, 100), metavar="RATE", help=rate)
     patience = "Stop after N epochs without a lower validation error (default: a third of --epochs)."
     add("--patience", type=types.count, metavar="N", help=patience)
-    members = "The number of networks in the ensemble (default: 1; 3 for small tables)."
+    members = "The number of networks that start anew (default: 1; 3 for small tables)."
     add("--members", type=types.count, metavar="N", help=members)
-    snapshots = "Train each network after the first for N passes, from the weights of the one before it."
+    snapshots = "After each network, train another from its weights for N passes (default: none)."
     add("--snapshot-epochs", type=types.count, metavar="N", help=snapshots)
     jobs = "The number of processes that train networks of the ensemble side by side (default: %(default)s)."
     add("--jobs", type=types.whole_number(1, types.MOST_CORES), default=1, metavar="N", help=jobs)

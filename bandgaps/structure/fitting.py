@@ -58,12 +58,12 @@ def train(
         checkpoints: folder that keeps the state after each epoch; see `training.fit`.
         fidelities: those to learn together, instead of the target.
         cutoff: atoms closer than this share a bond, Å.
-        members: number of networks.
+        members: number of networks, without snapshots.
         epochs: the largest number of passes over the training rows.
         batch_size: number of crystals in a step.
         learning_rate: Adam's highest learning rate.
         patience: number of epochs without a lower validation error after which training stops.
-        snapshot_epochs: if given, members after the first go on from the one before for so many epochs.
+        snapshot_epochs: if given, each network is followed by another that goes on from it for so many epochs.
         seed: decides initial weights and the order of rows.
         devices: how many GPUs, or else logical CPUs, share each batch; by default all GPUs there are.
         jobs: how many processes share the members.
@@ -86,7 +86,7 @@ def train(
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "patience": patience}
     settings, count = settings_for(len(rows["train"].targets), names[0], given)
     settings, count = replace(settings, seed=seed, snapshot_epochs=snapshot_epochs), members or count
-    print(_announcement(count, learnt, rows["train"], rows["validation"]))
+    print(_announcement(count * len(settings.chain), learnt, rows["train"], rows["validation"]))
     model, history = training.fit(
         rows["train"],
         rows["validation"],

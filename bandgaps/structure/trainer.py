@@ -18,7 +18,7 @@ from bandgaps.structure.network import Hyperparameters
 from bandgaps.structure.training_set import Rows
 
 History = list[dict[str, float]]  # one entry an epoch: member, epoch, loss, train_mae and validation_mae
-SNAPSHOT_RATE = 2 / 3  # highest learning rate of a snapshot over that of the first member
+SNAPSHOT_RATE = 2 / 3  # highest learning rate of a snapshot over that of the network it goes on from
 COLUMNS = ("member", "epoch", "loss", "train_mae", "validation_mae")
 
 
@@ -41,8 +41,8 @@ class Training:
         largest_gradient: the norm that longer gradients are shortened to. Such steps are rare and would undo many
             others.
         rounded_from: arrays of more numbers than this are kept in half precision.
-        snapshot_epochs: if given, each member after the first goes on from the best weights of the one before, for so
-            many epochs (snapshot ensemble; Huang et al., arXiv 1704.00109). None: every member has a start of its own.
+        snapshot_epochs: if given, each network is followed by another that goes on from its best weights for so many
+            epochs (snapshot ensemble; Huang et al., arXiv 1704.00109).
     """
 
     epochs: int = 60
@@ -58,12 +58,13 @@ class Training:
     rounded_from: int = 2_000
     snapshot_epochs: int | None = None
 
-    def of_member(self, member: int) -> Training:
-        """How a member is trained: members after the first may be snapshots."""
+    @property
+    def chain(self) -> list[Training]:
+        """How a network is trained, and its snapshot, if there is to be one."""
         epochs = self.snapshot_epochs
-        if not member or not epochs:
-            return self
-        return replace(self, epochs=epochs, patience=epochs, learning_rate=SNAPSHOT_RATE * self.learning_rate)
+        if not epochs:
+            return [self]
+        return [self, replace(self, epochs=epochs, patience=epochs, learning_rate=SNAPSHOT_RATE * self.learning_rate)]
 
 
 class CheckpointError(InputError):
@@ -95,13 +96,19 @@ class Trainer:
         self.steps = training.epochs * -(-round(self.sampling_weights.sum()) // training.batch_size)
         how = (training.loss, training.auxiliary_weight, training.largest_gradient, devices)
         self.descent = descent.lend(self, settings, *how)
-        self.begin(0)
+        self.begin(0, 0)
 
-    def begin(self, member: int, start: np.ndarray | None = None) -> None:
-        """Set all back to the state before the first epoch of a member, which starts from random or given weights."""
-        generator = np.random.default_rng([self.training.seed, member])
-        self.descent.reset(parameters.initial(self.settings, generator) if start is None else start)
-        self.member = member
+    def begin(self, member: int, draw: int, weights: np.ndarray | None = None) -> None:
+        """Set all back to the state before the first epoch of a network.
+
+        Args:
+            member: its number in the ensemble.
+            draw: chooses its random numbers, of initial weights and of the order of rows.
+            weights: those it goes on from; without them it starts from random ones.
+        """
+        generator = np.random.default_rng([self.training.seed, draw])
+        self.descent.reset(parameters.initial(self.settings, generator) if weights is None else weights)
+        self.member, self.draw = member, draw
         self.best = self.now()
         self.history: History = []
 
@@ -113,9 +120,9 @@ class Trainer:
         return len(errors) >= self.training.epochs or stale >= self.training.patience
 
     def run_epoch(self) -> None:
-        """Sample the training rows once, in an order that seed, member and epoch decide."""
+        """Sample the training rows once, in an order that seed, draw and epoch decide."""
         epoch = len(self.history)
-        generator = np.random.default_rng([self.training.seed, self.member, epoch])
+        generator = np.random.default_rng([self.training.seed, self.draw, epoch])
         times = np.floor(self.sampling_weights + generator.random(len(self.sampling_weights))).astype(int)
         order = generator.permutation(np.repeat(np.arange(len(times)), times))
         sums = np.zeros(2)

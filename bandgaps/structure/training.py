@@ -42,7 +42,8 @@ def fit(
         validation: rows that decide when to stop.
         settings: the architecture.
         training: how to train.
-        members: how many networks; they differ in initial weights and in the order of rows.
+        members: how many networks start anew; they differ in initial weights and in the order of rows. With snapshots
+            the ensemble has twice as many.
         checkpoints: folder that keeps the state after each epoch; a later call with the same arguments goes on from
             there and ends as if it had not been interrupted. One run at a time can use it.
         report: takes a line of progress an epoch, but at most one in a few seconds.
@@ -51,16 +52,14 @@ def fit(
         restart: whether to begin anew, whatever checkpoints there are.
 
     Raises:
-        InputError: no rows, an element the model has no embedding for, checkpoints of another training, fewer devices
-            than asked for, or several processes for snapshots, of which each needs the one before.
+        InputError: no rows, an element the model has no embedding for, checkpoints of another training, or fewer
+            devices than asked for.
         RunError: the loss is no longer a number, or another run uses the folder of the checkpoints.
     """
     for name, rows in (("training", train), ("validation", validation)):
         if not len(rows.graphs):
             raise InputError(f"no {name} rows; use a larger table")
         ensemble.check_elements(rows.graphs, settings)
-    if jobs > 1 and training.snapshot_epochs:
-        raise InputError("snapshots need one another and cannot be trained side by side; use one job")
     mean, std = float(train.targets.mean()), float(train.targets.std()) or 1.0
     if train.auxiliary is not None:
         settings = replace(settings, properties=2)
@@ -85,7 +84,7 @@ def _rounded(array: np.ndarray, training: Training) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Task:
-    """Some members of an ensemble, to be trained one after the other in one process."""
+    """Some networks of an ensemble, and their snapshots, to be trained one after the other in one process."""
 
     train: Rows
     validation: Rows
@@ -93,31 +92,34 @@ class _Task:
     training: Training
     mean: float
     std: float
-    members: tuple[int, ...]
-    total: int  # members of the ensemble
+    starts: tuple[int, ...]
+    total: int  # starts of the whole ensemble
     folder: Path | None
     devices: int | None
 
     def run(self, report: Callable[[str], None]) -> list[tuple[dict[str, np.ndarray], History]]:
-        """The weights and the history of each member."""
-        clock = Clock(sum(self.training.of_member(member).epochs for member in self.members))
-        trainer, results, start = None, [], None
-        for member in self.members:
-            wanted = self.training.of_member(member)
-            if trainer is None or trainer.training != wanted:
-                trainer = self._trainer(wanted)
-            results.append(self._train(trainer, member, start, clock, report))
-            start = trainer.best if self.training.snapshot_epochs else None
+        """The weights and the history of each network."""
+        chain = self.training.chain
+        clock = Clock(len(self.starts) * sum(training.epochs for training in chain))
+        results, trainer = [], None
+        for start in self.starts:
+            weights = None
+            for generation, training in enumerate(chain):
+                if trainer is None or trainer.training != training:
+                    trainer = None  # what it has compiled serves the next
+                    trainer = self._trainer(training)
+                trainer.begin(start * len(chain) + generation, start + generation, weights)
+                results.append(self._train(trainer, clock, report))
+                weights = trainer.best
         return results
 
     def _trainer(self, training: Training) -> Trainer:
         return Trainer(self.train, self.validation, self.settings, training, self.mean, self.std, self.devices)
 
     def _train(
-        self, trainer: Trainer, member: int, start: np.ndarray | None, clock: Clock, report: Callable[[str], None]
+        self, trainer: Trainer, clock: Clock, report: Callable[[str], None]
     ) -> tuple[dict[str, np.ndarray], History]:
-        trainer.begin(member, start)
-        checkpoint = self.folder / f"member-{member}.npz" if self.folder else None
+        checkpoint = self.folder / f"member-{trainer.member}.npz" if self.folder else None
         if checkpoint and checkpoint.exists():
             trainer.restore(checkpoint)
             clock.skip(len(trainer.history))
@@ -129,22 +131,24 @@ class _Task:
                 trainer.store(checkpoint)
             clock.tick()
             if clock.due() or trainer.finished:
-                report(f"member {member + 1}/{self.total}  {trainer.progress()}{clock.left()}")
+                networks = self.total * len(self.training.chain)
+                report(f"member {trainer.member + 1}/{networks}  {trainer.progress()}{clock.left()}")
         clock.skip(trainer.training.epochs - len(trainer.history))
         return trainer.named(trainer.best), trainer.history
 
 
 def _in_processes(whole: _Task, jobs: int) -> list[tuple[dict[str, np.ndarray], History]]:
     """The same as `whole.run`, shared by processes; on a CPU one network a core is quicker than one on all cores."""
-    shares = [replace(whole, members=whole.members[k::jobs]) for k in range(min(jobs, len(whole.members)))]
+    shares = [replace(whole, starts=whole.starts[k::jobs]) for k in range(min(jobs, len(whole.starts)))]
     with ProcessPoolExecutor(len(shares), get_context("spawn"), _begin_process, (len(shares),)) as pool:
         tasks = list(pool.map(_run_and_print, shares))
+    length = len(whole.training.chain)
     results = {
-        number: result
+        start: done[k * length : (k + 1) * length]
         for share, done in zip(shares, tasks, strict=True)
-        for number, result in zip(share.members, done, strict=True)
+        for k, start in enumerate(share.starts)
     }
-    return [results[member] for member in whole.members]
+    return [network for start in whole.starts for network in results[start]]
 
 
 def _begin_process(processes: int) -> None:
