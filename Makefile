@@ -127,8 +127,8 @@ measured: | .venv/installed
 	$(RUN) composition.py --fidelity experiment --data data/full/calculated.json.gz --measured $(LISTS) \
 		--leave-out Si-Ge --models data/models
 
-# The bundled structure model: on one core 60 to 100 minutes for each of two networks, and 15 to 25 for its snapshot. It
-# goes on where it was stopped. CRYSTALS: structures with calculated gaps, ENERGIES: formation energies by material_id, IDENTIFIED:
+# The bundled structure model: two networks, on one core 60 to 100 minutes each. It goes on where it was stopped.
+# CRYSTALS: structures with calculated gaps, ENERGIES: formation energies by material_id, IDENTIFIED:
 # measured gaps (formula, material_id, gap, eV).
 CRYSTALS ?= ../shared/data/mp-gaps.jsonl.gz
 ENERGIES ?= ../shared/data/mp-2019.json.gz
@@ -142,7 +142,7 @@ multifidelity: | .venv/installed
 	$(RUN) query.py --source file --input $(CRYSTALS) --polymorphs all --formation-energies $(ENERGIES) \
 		--measured $(IDENTIFIED) $(KNOWN) --leave-out Si-Ge --output $(SEVERAL) --metrics data/metrics/multifidelity
 	$(RUN) structure.py --data $(SEVERAL) --fidelities pbe gllbsc hse snumat --members $(MEMBERS) --epochs 24 \
-		--patience 99 --learning-rate 0.003 --snapshot-epochs 6 --output $(BUNDLED) --figures figures/multifidelity \
+		--patience 99 --learning-rate 0.003 --output $(BUNDLED) --figures figures/multifidelity \
 		--metrics data/metrics/multifidelity
 	$(RUN) -m bandgaps.alloy.mixing $(BUNDLED)
 	$(RUN) -m benchmarks.functionals $(IDENTIFIED)
@@ -192,18 +192,18 @@ lint: .venv/installed-dev
 		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ..."; exit 1; }
 	$(PYTHON) -m venv .venv
 
-# The locks are complete, so nothing is left to resolve. Of the modules that come, those that are used are compiled, here
-# and once, for scripts and tests that start side by side would each do it.
+# The locks are complete, so nothing is left to resolve. The modules that are used are compiled here, once; otherwise each of
+# several processes that start side by side would compile them.
 .venv/installed: requirements.txt | .venv/bin/python
 	$(RUN) -m pip install --quiet --no-compile --no-deps -r $<
-	$(RUN) -c 'import importlib, pkgutil, bandgaps as b; \
+	-@$(RUN) -c 'import importlib, pkgutil, bandgaps as b; \
 		[importlib.import_module(m.name) for m in pkgutil.walk_packages(b.__path__, "bandgaps.")]'
 	@touch $@
 
 .venv/installed-dev: requirements-dev.txt .venv/installed | .venv/bin/python
 	$(RUN) -m pip install --quiet --no-compile --no-deps -r $<
-	$(RUN) -m pytest --collect-only -qq >/dev/null
-	$(RUN) -c 'import benchmarks.megnet_peer'
+	-@$(RUN) -m pytest --collect-only -qq >/dev/null 2>&1
+	-@$(RUN) -c 'import benchmarks.megnet_peer' 2>/dev/null
 	@touch $@
 
 gpu: .venv/installed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections import defaultdict
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -15,18 +15,24 @@ from bandgaps.structure.network import Hyperparameters
 
 Share = tuple[batches.Batch, np.ndarray, np.ndarray]  # crystals, their standardised properties, what each counts
 
-_idle: defaultdict[tuple[Any, ...], list[Descent]] = defaultdict(list)
+KEPT = 4  # idle ones; a search for hyperparameters has many that nobody asks for again
+
+_idle: deque[tuple[tuple[Any, ...], Descent]] = deque(maxlen=KEPT)
 
 
 def lend(owner: Any, *asked: Any) -> Descent:
-    """A `Descent` with these arguments, until its owner is gone; then another can have it, for compiling takes long."""
-    found = _idle[asked].pop() if _idle[asked] else Descent(*asked)
-    weakref.finalize(owner, _idle[asked].append, found)
-    return found
+    """A `Descent` with these arguments, until its owner is gone; then it is lent again, for compiling takes long."""
+    found = next((each for each in _idle if each[0] == asked), None)
+    if found is None:
+        found = (asked, Descent(*asked))
+    else:
+        _idle.remove(found)
+    weakref.finalize(owner, _idle.append, found).atexit = False
+    return found[1]
 
 
 class Descent:
-    """Weights on their way to a lower loss.
+    """The weights of a network, Adam's state, and the compiled step that changes both.
 
     Args:
         settings: the architecture.
@@ -66,12 +72,12 @@ class Descent:
         return self.strategy.num_replicas_in_sync
 
     @property
-    def steps(self) -> int:
+    def steps_taken(self) -> int:
         """How many steps were taken since the weights were set."""
         return int(self.optimizer.iterations.numpy())
 
     @property
-    def moments(self) -> list[Any]:
+    def adam_state(self) -> list[Any]:
         """What Adam remembers of earlier steps, their number first."""
         rate = self.optimizer.learning_rate
         return [variable for variable in self.optimizer.variables if variable is not rate]
@@ -79,7 +85,7 @@ class Descent:
     def reset(self, weights: np.ndarray) -> None:
         """Begin at these weights, without a memory of earlier steps."""
         self.vector.assign(weights)
-        for variable in self.moments:
+        for variable in self.adam_state:
             variable.assign(np.zeros(variable.shape))
 
     def weights(self) -> np.ndarray:
@@ -102,7 +108,7 @@ class Descent:
         return float(loss), float(error)
 
     def _on_all_devices(self, shares: list[Any], lowest: Any) -> tuple[Any, ...]:
-        """All devices have the same weights and sum their gradients."""
+        """Let each device take its share; gradients are summed, so that all keep the same weights."""
 
         def own() -> tuple[Any, Any]:
             device = tf.distribute.get_replica_context().replica_id_in_sync_group
@@ -114,7 +120,14 @@ class Descent:
         return tuple(self.strategy.reduce("SUM", value, axis=None) for value in self.strategy.run(own))
 
     def gradient(self, batch: batches.Batch, targets: Any, weights: Any, lowest: Any) -> tuple[Any, Any, Any]:
-        """The loss, the mean absolute error, and the derivative of the loss with respect to the vector of weights."""
+        """The loss of a batch, the mean absolute error, and the derivative of the loss by the vector of weights.
+
+        Args:
+            batch: the crystals.
+            targets: standardised properties, NaN where unknown, shape (crystals, properties).
+            weights: what each crystal counts, shape (crystals,).
+            lowest: as `step` takes it.
+        """
         known = tf.math.is_finite(targets)
         targets = tf.where(known, targets, 0.0)
         floors = tf.concat([[lowest], np.full(len(self.counts) - 1, -np.inf, np.float32)], 0)

@@ -43,7 +43,6 @@ def train(
     batch_size: int = 64,
     learning_rate: float | None = None,
     patience: int | None = None,
-    snapshot_epochs: int | None = None,
     seed: int = 0,
     devices: int | None = None,
     jobs: int = 1,
@@ -58,12 +57,11 @@ def train(
         checkpoints: folder that keeps the state after each epoch; see `training.fit`.
         fidelities: those to learn together, instead of the target.
         cutoff: atoms closer than this share a bond, Å.
-        members: number of networks, without snapshots.
+        members: number of networks.
         epochs: the largest number of passes over the training rows.
         batch_size: number of crystals in a step.
         learning_rate: Adam's highest learning rate.
         patience: number of epochs without a lower validation error after which training stops.
-        snapshot_epochs: if given, each network is followed by another that goes on from it for so many epochs.
         seed: decides initial weights and the order of rows.
         devices: how many GPUs, or else logical CPUs, share each batch; by default all GPUs there are.
         jobs: how many processes share the members.
@@ -85,8 +83,8 @@ def train(
     learnt = training_set.summary(parts["train"], names, fidelities)
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "patience": patience}
     settings, count = settings_for(len(rows["train"].targets), names[0], given)
-    settings, count = replace(settings, seed=seed, snapshot_epochs=snapshot_epochs), members or count
-    print(_announcement(count * len(settings.chain), learnt, rows["train"], rows["validation"]))
+    settings, count = replace(settings, seed=seed), members or count
+    print(_announcement(count, learnt, rows["train"], rows["validation"]))
     model, history = training.fit(
         rows["train"],
         rows["validation"],
@@ -158,6 +156,9 @@ def check_measured(table: pd.DataFrame, path: Path) -> None:
         raise InputError(f"{path}: {known.sum():,} measured gaps; {measured.MOST_KNOWN:,} are the most; leave some out")
     for column, least in ((EXPERIMENT, 0.0), (EXPERIMENT_STD, measured.SUREST)):
         columns.require_between(table, known, column, least, columns.LARGEST_GAP, path)
+    gapped = known & (columns.numbers(table[EXPERIMENT]) > 0)
+    if len(set(composition_keys(table["formula"][gapped]))) < 2:
+        raise InputError(f"{path}: fewer than two compositions have a measured gap above 0 eV ({EXPERIMENT}); add some")
 
 
 def measured_level(model: Model, table: pd.DataFrame, path: Path) -> MeasuredLevel | None:

@@ -18,7 +18,6 @@ from bandgaps.structure.network import Hyperparameters
 from bandgaps.structure.training_set import Rows
 
 History = list[dict[str, float]]  # one entry an epoch: member, epoch, loss, train_mae and validation_mae
-SNAPSHOT_RATE = 2 / 3  # highest learning rate of a snapshot over that of the network it goes on from
 COLUMNS = ("member", "epoch", "loss", "train_mae", "validation_mae")
 
 
@@ -41,8 +40,6 @@ class Training:
         largest_gradient: the norm that longer gradients are shortened to. Such steps are rare and would undo many
             others.
         rounded_from: arrays of more numbers than this are kept in half precision.
-        snapshot_epochs: if given, each network is followed by another that goes on from its best weights for so many
-            epochs (snapshot ensemble; Huang et al., arXiv 1704.00109).
     """
 
     epochs: int = 60
@@ -56,15 +53,6 @@ class Training:
     warm_up: int = 300
     largest_gradient: float = 2.0
     rounded_from: int = 2_000
-    snapshot_epochs: int | None = None
-
-    @property
-    def chain(self) -> list[Training]:
-        """How a network is trained, and its snapshot, if there is to be one."""
-        epochs = self.snapshot_epochs
-        if not epochs:
-            return [self]
-        return [self, replace(self, epochs=epochs, patience=epochs, learning_rate=SNAPSHOT_RATE * self.learning_rate)]
 
 
 class CheckpointError(InputError):
@@ -72,7 +60,7 @@ class CheckpointError(InputError):
 
 
 class Trainer:
-    """One network's training; members follow one another in it, so that its step is compiled once."""
+    """One network's training. `begin` starts another in the same place; `descent.lend` has the compiled step."""
 
     def __init__(
         self,
@@ -93,22 +81,17 @@ class Trainer:
         self.lowest = -np.inf if training.lowest is None else (training.lowest - mean) / std
         weights = train.sampling_weights
         self.sampling_weights = np.ones(len(train.targets)) if weights is None else weights
-        self.steps = training.epochs * -(-round(self.sampling_weights.sum()) // training.batch_size)
-        how = (training.loss, training.auxiliary_weight, training.largest_gradient, devices)
-        self.descent = descent.lend(self, settings, *how)
-        self.begin(0, 0)
+        self.total_steps = training.epochs * -(-round(self.sampling_weights.sum()) // training.batch_size)
+        self.descent = descent.lend(
+            self, settings, training.loss, training.auxiliary_weight, training.largest_gradient, devices
+        )
+        self.begin(0)
 
-    def begin(self, member: int, draw: int, weights: np.ndarray | None = None) -> None:
-        """Set all back to the state before the first epoch of a network.
-
-        Args:
-            member: its number in the ensemble.
-            draw: chooses its random numbers, of initial weights and of the order of rows.
-            weights: those it goes on from; without them it starts from random ones.
-        """
-        generator = np.random.default_rng([self.training.seed, draw])
-        self.descent.reset(parameters.initial(self.settings, generator) if weights is None else weights)
-        self.member, self.draw = member, draw
+    def begin(self, member: int) -> None:
+        """Set all back to the state before the first epoch of a member, which starts from random weights."""
+        generator = np.random.default_rng([self.training.seed, member])
+        self.descent.reset(parameters.initial(self.settings, generator))
+        self.member = member
         self.best = self.now()
         self.history: History = []
 
@@ -120,9 +103,9 @@ class Trainer:
         return len(errors) >= self.training.epochs or stale >= self.training.patience
 
     def run_epoch(self) -> None:
-        """Sample the training rows once, in an order that seed, draw and epoch decide."""
+        """Sample the training rows once, in an order that seed, member and epoch decide."""
         epoch = len(self.history)
-        generator = np.random.default_rng([self.training.seed, self.draw, epoch])
+        generator = np.random.default_rng([self.training.seed, self.member, epoch])
         times = np.floor(self.sampling_weights + generator.random(len(self.sampling_weights))).astype(int)
         order = generator.permutation(np.repeat(np.arange(len(times)), times))
         sums = np.zeros(2)
@@ -143,11 +126,11 @@ class Trainer:
 
     def _rate(self) -> float:
         """The learning rate of the next step: it rises in a line, then falls along half a cosine."""
-        highest, step = self.training.learning_rate, self.descent.steps
-        warm_up = min(self.training.warm_up, self.steps // 2)
+        highest, step = self.training.learning_rate, self.descent.steps_taken
+        warm_up = min(self.training.warm_up, self.total_steps // 2)
         if step < warm_up:
             return highest * step / warm_up
-        return highest * (1 + np.cos(np.pi * min((step - warm_up) / (self.steps - warm_up), 1))) / 2
+        return highest * (1 + np.cos(np.pi * min((step - warm_up) / (self.total_steps - warm_up), 1))) / 2
 
     def _share(self, rows: np.ndarray, total: int) -> descent.Share:
         """The part of one device in a batch of so many rows; without rows it gets one of no weight."""
@@ -177,7 +160,7 @@ class Trainer:
 
     def store(self, path: Path) -> None:
         """Write all that the rest of the training depends on, atomically."""
-        arrays = {f"optimizer-{k}": v.numpy() for k, v in enumerate(self.descent.moments)}
+        arrays = {f"optimizer-{k}": v.numpy() for k, v in enumerate(self.descent.adam_state)}
         history = np.array([[row[column] for column in COLUMNS] for row in self.history])
         with replacing(path) as temporary:
             np.savez(temporary, allow_pickle=False, now=self.now(), best=self.best, history=history, **arrays)
@@ -191,7 +174,7 @@ class Trainer:
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 self.descent.vector.assign(arrays["now"])
-                for k, variable in enumerate(self.descent.moments):
+                for k, variable in enumerate(self.descent.adam_state):
                     variable.assign(arrays[f"optimizer-{k}"])
                 self.best = arrays["best"]
                 self.history = [dict(zip(COLUMNS, map(float, row), strict=True)) for row in arrays["history"]]

@@ -42,8 +42,7 @@ def fit(
         validation: rows that decide when to stop.
         settings: the architecture.
         training: how to train.
-        members: how many networks start anew; they differ in initial weights and in the order of rows. With snapshots
-            the ensemble has twice as many.
+        members: how many networks; they differ in initial weights and in the order of rows.
         checkpoints: folder that keeps the state after each epoch; a later call with the same arguments goes on from
             there and ends as if it had not been interrupted. One run at a time can use it.
         report: takes a line of progress an epoch, but at most one in a few seconds.
@@ -84,7 +83,7 @@ def _rounded(array: np.ndarray, training: Training) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Task:
-    """Some networks of an ensemble, and their snapshots, to be trained one after the other in one process."""
+    """Some members of an ensemble, to be trained one after the other in one process."""
 
     train: Rows
     validation: Rows
@@ -92,34 +91,25 @@ class _Task:
     training: Training
     mean: float
     std: float
-    starts: tuple[int, ...]
-    total: int  # starts of the whole ensemble
+    members: tuple[int, ...]
+    total: int  # members of the ensemble
     folder: Path | None
     devices: int | None
 
     def run(self, report: Callable[[str], None]) -> list[tuple[dict[str, np.ndarray], History]]:
-        """The weights and the history of each network."""
-        chain = self.training.chain
-        clock = Clock(len(self.starts) * sum(training.epochs for training in chain))
-        results, trainer = [], None
-        for start in self.starts:
-            weights = None
-            for generation, training in enumerate(chain):
-                if trainer is None or trainer.training != training:
-                    trainer = None  # what it has compiled serves the next
-                    trainer = self._trainer(training)
-                trainer.begin(start * len(chain) + generation, start + generation, weights)
-                results.append(self._train(trainer, clock, report))
-                weights = trainer.best
-        return results
+        """The weights and the history of each member."""
+        clock = Clock(len(self.members) * self.training.epochs)
+        trainer = self._trainer()
+        return [self._train(trainer, member, clock, report) for member in self.members]
 
-    def _trainer(self, training: Training) -> Trainer:
-        return Trainer(self.train, self.validation, self.settings, training, self.mean, self.std, self.devices)
+    def _trainer(self) -> Trainer:
+        return Trainer(self.train, self.validation, self.settings, self.training, self.mean, self.std, self.devices)
 
     def _train(
-        self, trainer: Trainer, clock: Clock, report: Callable[[str], None]
+        self, trainer: Trainer, member: int, clock: Clock, report: Callable[[str], None]
     ) -> tuple[dict[str, np.ndarray], History]:
-        checkpoint = self.folder / f"member-{trainer.member}.npz" if self.folder else None
+        trainer.begin(member)
+        checkpoint = self.folder / f"member-{member}.npz" if self.folder else None
         if checkpoint and checkpoint.exists():
             trainer.restore(checkpoint)
             clock.skip(len(trainer.history))
@@ -131,24 +121,22 @@ class _Task:
                 trainer.store(checkpoint)
             clock.tick()
             if clock.due() or trainer.finished:
-                networks = self.total * len(self.training.chain)
-                report(f"member {trainer.member + 1}/{networks}  {trainer.progress()}{clock.left()}")
+                report(f"member {member + 1}/{self.total}  {trainer.progress()}{clock.left()}")
         clock.skip(trainer.training.epochs - len(trainer.history))
         return trainer.named(trainer.best), trainer.history
 
 
 def _in_processes(whole: _Task, jobs: int) -> list[tuple[dict[str, np.ndarray], History]]:
     """The same as `whole.run`, shared by processes; on a CPU one network a core is quicker than one on all cores."""
-    shares = [replace(whole, starts=whole.starts[k::jobs]) for k in range(min(jobs, len(whole.starts)))]
+    shares = [replace(whole, members=whole.members[k::jobs]) for k in range(min(jobs, len(whole.members)))]
     with ProcessPoolExecutor(len(shares), get_context("spawn"), _begin_process, (len(shares),)) as pool:
         tasks = list(pool.map(_run_and_print, shares))
-    length = len(whole.training.chain)
     results = {
-        start: done[k * length : (k + 1) * length]
+        number: result
         for share, done in zip(shares, tasks, strict=True)
-        for k, start in enumerate(share.starts)
+        for number, result in zip(share.members, done, strict=True)
     }
-    return [network for start in whole.starts for network in results[start]]
+    return [results[member] for member in whole.members]
 
 
 def _begin_process(processes: int) -> None:

@@ -37,7 +37,7 @@ def table(lines: Sequence[bytes], path: Path | str, first: int = 1) -> pd.DataFr
         from bandgaps.table import records
 
         for row, matrix in zip(with_crystal, matrices.tolist(), strict=True):
-            row["structure"] = records.of_elements(matrix, row.pop("species"), row.pop("frac"))
+            row["structure"] = records.of_elements(matrix, row.pop("species"), np.array(row.pop("frac"), dtype=float))
     return pd.DataFrame(rows)
 
 
@@ -56,7 +56,7 @@ def _row(line: bytes, where: str) -> dict[str, Any]:
 
 
 def _is_crystal(row: dict[str, Any]) -> bool:
-    """Whether cell, species and frac have the shapes that they should; numbers of frac become floating-point ones."""
+    """Whether cell, species and frac have the shapes that they should."""
     cell, species, frac = (row.get(name) for name in ("cell", "species", "frac"))
     if not (isinstance(cell, list) and isinstance(species, list) and isinstance(frac, list)):
         return False
@@ -67,10 +67,7 @@ def _is_crystal(row: dict[str, Any]) -> bool:
     except ValueError:  # lists of several lengths
         return False
     shapes = lengths.shape == (6,) and positions.shape == (len(species), 3)
-    if not (shapes and lengths.dtype.kind in "biuf" and positions.dtype.kind in "biuf"):
-        return False
-    row["frac"] = positions.astype(float).tolist()
-    return True
+    return shapes and lengths.dtype.kind in "biuf" and positions.dtype.kind in "biuf"
 
 
 def _lattices(cells: np.ndarray) -> np.ndarray:

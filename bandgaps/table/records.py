@@ -25,7 +25,7 @@ Crystal = Structure | Record
 
 
 class Compact(Record):
-    """A dictionary that is as `compact` makes it already."""
+    """A dictionary as `compact` returns it, which `compact` therefore returns unchanged."""
 
 
 def structure(record: Record) -> Structure:
@@ -160,27 +160,24 @@ def compact(record_: Record) -> Record:
     return _of_sites(plain, matrix.tolist(), pbc, 0.0 if charge is None else charge, record_.get("properties") or {})
 
 
-def of_elements(matrix: list[list[float]], symbols: Sequence[Any], coordinates: Sequence[list[float]]) -> Record:
-    """The dictionary that describes a crystal, `compact` if its symbols are those of elements.
+def of_elements(matrix: list[list[float]], symbols: Sequence[Any], coordinates: np.ndarray) -> Record:
+    """The dictionary of a crystal: `Compact` if its symbols are those of elements, else one that `structure` refuses.
 
     Args:
         matrix: lattice vectors as rows, Å.
         symbols: the element on each site.
-        coordinates: fractional, of each site.
+        coordinates: fractional, shape (sites, 3).
     """
+    kind: type[Record] = Compact
     try:
-        elements = [_species(symbol) for symbol in symbols]
-    except (TypeError, ValueError):
-        sites: list[Record] = [
-            {"species": [{"element": symbol, "occu": 1}], "abc": abc}
-            for symbol, abc in zip(symbols, coordinates, strict=True)
-        ]
-        return _of_sites(sites, matrix, EVERYWHERE, 0, {})
+        species = [_species(symbol)[0] for symbol in symbols]
+    except (TypeError, ValueError):  # whoever reads the crystal names its row
+        species, kind = [[{"element": symbol, "occu": 1}] for symbol in symbols], dict
     sites = [
-        {"species": species, "abc": abc, "label": symbol}
-        for (species, _), symbol, abc in zip(elements, symbols, coordinates, strict=True)
+        {"species": of_site, "abc": abc, "label": symbol}
+        for of_site, abc, symbol in zip(species, coordinates.tolist(), symbols, strict=True)
     ]
-    return Compact(_of_sites(sites, matrix, EVERYWHERE, 0, {}))
+    return kind(_of_sites(sites, matrix, EVERYWHERE, 0, {}))
 
 
 def _of_sites(sites: list[Any], matrix: Any, pbc: Sequence[bool], charge: float, properties: Record) -> Record:

@@ -113,7 +113,7 @@ def oracle(tmp_path_factory: pytest.TempPathFactory) -> Oracle:
     crystals, targets = first_batch()
     with peer.megnet(folder, crystals, targets, "tests.structure.megnet_oracle") as ask:
         for task in ("gaps", "graphs", "gradient"):
-            assert ask(task) > 0
+            ask(task)
     with np.load(folder / "gaps.npz") as gaps:
         return {path: (asked[path], gaps[str(number)]) for number, path in enumerate(asked)}
 
