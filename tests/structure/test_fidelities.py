@@ -132,6 +132,14 @@ def test_a_fidelity_that_the_table_lacks_is_named(levels: Path, tmp_path: Path) 
         run(tmp_path, "--data", levels / "table.json.gz", "--fidelities", "pbe", "snumat")
 
 
+def test_measured_metals_alone_are_refused_before_the_training(levels: Path, tmp_path: Path) -> None:
+    rows = storage.read(levels / "table.json.gz")
+    storage.write(rows.assign(band_gap_experiment=rows["band_gap_experiment"] * 0), tmp_path / "table.json.gz")
+    with pytest.raises(InputError, match=r"table\.json\.gz: fewer than two compositions have a measured gap above 0"):
+        run(tmp_path, "--data", "table.json.gz", "--fidelities", "pbe", "hse")
+    assert not (tmp_path / "data").exists()
+
+
 @pytest.mark.parametrize(
     ("column", "value"),
     [("band_gap_experiment", "wide"), ("band_gap_experiment", -1.0), ("band_gap_experiment_std", 0.0)],
