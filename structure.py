@@ -151,6 +151,8 @@ def parser() -> argparse.ArgumentParser:
     add("--patience", type=types.count, metavar="N", help=patience)
     members = "The number of networks in the ensemble (default: 1; 3 for small tables)."
     add("--members", type=types.count, metavar="N", help=members)
+    snapshots = "After each network that starts from random weights, train N that go on from it (default: %(default)s)."
+    add("--snapshots", type=types.whole_number(0), default=0, metavar="N", help=snapshots)
     jobs = "The number of processes that train networks of the ensemble side by side (default: %(default)s)."
     add("--jobs", type=types.whole_number(1, types.MOST_CORES), default=1, metavar="N", help=jobs)
     devices = "The number of GPUs, or of logical CPUs, that share each batch (default: all GPUs)."
@@ -181,7 +183,7 @@ def checked(model: Model, options: argparse.Namespace) -> str:
 
 def choices(options: argparse.Namespace) -> dict[str, Any]:
     """How to train, as `fitting.train` takes it."""
-    settings = ("cutoff", "members", "epochs", "batch_size", "learning_rate", "patience", "seed")
+    settings = ("cutoff", "members", "epochs", "batch_size", "learning_rate", "patience", "snapshots", "seed")
     names = (*settings, "devices", "jobs", "restart")
     return {"fidelities": options.fidelities or (), **{name: getattr(options, name) for name in names}}
 

@@ -43,6 +43,7 @@ def train(
     batch_size: int = 64,
     learning_rate: float | None = None,
     patience: int | None = None,
+    snapshots: int = 0,
     seed: int = 0,
     devices: int | None = None,
     jobs: int = 1,
@@ -62,9 +63,10 @@ def train(
         batch_size: number of crystals in a step.
         learning_rate: Adam's highest learning rate.
         patience: number of epochs without a lower validation error after which training stops.
+        snapshots: how many networks follow each one that starts from random weights, going on from it.
         seed: decides initial weights and the order of rows.
         devices: how many GPUs, or else logical CPUs, share each batch; by default all GPUs there are.
-        jobs: how many processes share the members.
+        jobs: how many processes share the networks.
         restart: whether to begin anew, whatever checkpoints there are.
 
     Returns:
@@ -83,7 +85,7 @@ def train(
     learnt = training_set.summary(parts["train"], names, fidelities)
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "patience": patience}
     settings, count = settings_for(len(rows["train"].targets), names[0], given)
-    settings, count = replace(settings, seed=seed), members or count
+    settings, count = replace(settings, seed=seed, snapshots=snapshots), members or count
     print(_announcement(count, learnt, rows["train"], rows["validation"]))
     model, history = training.fit(
         rows["train"],

@@ -18,6 +18,7 @@ from bandgaps.structure.network import Hyperparameters
 from bandgaps.structure.training_set import Rows
 
 History = list[dict[str, float]]  # one entry an epoch: member, epoch, loss, train_mae and validation_mae
+SNAPSHOT_RATE = 2 / 3  # highest learning rate of a snapshot over that of the network it goes on from
 COLUMNS = ("member", "epoch", "loss", "train_mae", "validation_mae")
 
 
@@ -35,11 +36,14 @@ class Training:
             is equal to it, which leaves the network free to tell metals whose bands touch from metals whose bands
             overlap.
         auxiliary_weight: weight of the auxiliary target's error beside that of the target, both standardised.
-        seed: decides initial weights and the order of rows, which both differ between members.
+        seed: decides initial weights and the order of rows, which both differ between networks that start anew.
         warm_up: number of steps over which the learning rate rises, but at most half of all steps.
         largest_gradient: the norm that longer gradients are shortened to. Such steps are rare and would undo many
             others.
         rounded_from: arrays of more numbers than this are kept in half precision.
+        snapshots: how many networks follow each one that starts from random weights, each going on from the best
+            weights of the one before (snapshot ensemble; Huang et al., arXiv 1704.00109).
+        snapshot_epochs: the number of epochs of each of those.
     """
 
     epochs: int = 60
@@ -53,6 +57,14 @@ class Training:
     warm_up: int = 300
     largest_gradient: float = 2.0
     rounded_from: int = 2_000
+    snapshots: int = 0
+    snapshot_epochs: int = 6
+
+    @property
+    def of_snapshot(self) -> Training:
+        """How a network is trained that goes on from another."""
+        epochs = self.snapshot_epochs
+        return replace(self, epochs=epochs, patience=epochs, learning_rate=SNAPSHOT_RATE * self.learning_rate)
 
 
 class CheckpointError(InputError):
@@ -85,13 +97,20 @@ class Trainer:
         self.descent = descent.lend(
             self, settings, training.loss, training.auxiliary_weight, training.largest_gradient, devices
         )
-        self.begin(0)
+        self.begin(0, 0)
 
-    def begin(self, member: int) -> None:
-        """Set all back to the state before the first epoch of a member, which starts from random weights."""
-        generator = np.random.default_rng([self.training.seed, member])
-        self.descent.reset(parameters.initial(self.settings, generator))
-        self.member = member
+    def begin(self, member: int, draw: int, weights: np.ndarray | None = None) -> None:
+        """Set all back to the state before the first epoch of a network.
+
+        Args:
+            member: its number in the ensemble.
+            draw: chooses its random numbers, of initial weights and of the order of rows. A snapshot has the order of
+                rows of the next start.
+            weights: those it goes on from; without them it starts from random ones.
+        """
+        generator = np.random.default_rng([self.training.seed, draw])
+        self.descent.reset(parameters.initial(self.settings, generator) if weights is None else weights)
+        self.member, self.draw = member, draw
         self.best = self.now()
         self.history: History = []
 
@@ -103,9 +122,9 @@ class Trainer:
         return len(errors) >= self.training.epochs or stale >= self.training.patience
 
     def run_epoch(self) -> None:
-        """Sample the training rows once, in an order that seed, member and epoch decide."""
+        """Sample the training rows once, in an order that seed, draw and epoch decide."""
         epoch = len(self.history)
-        generator = np.random.default_rng([self.training.seed, self.member, epoch])
+        generator = np.random.default_rng([self.training.seed, self.draw, epoch])
         times = np.floor(self.sampling_weights + generator.random(len(self.sampling_weights))).astype(int)
         order = generator.permutation(np.repeat(np.arange(len(times)), times))
         sums = np.zeros(2)

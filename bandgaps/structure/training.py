@@ -42,12 +42,13 @@ def fit(
         validation: rows that decide when to stop.
         settings: the architecture.
         training: how to train.
-        members: how many networks; they differ in initial weights and in the order of rows.
+        members: how many networks, snapshots among them; they differ in initial weights and in the order of rows.
         checkpoints: folder that keeps the state after each epoch; a later call with the same arguments goes on from
             there and ends as if it had not been interrupted. One run at a time can use it.
         report: takes a line of progress an epoch, but at most one in a few seconds.
         devices: how many GPUs, or else logical CPUs, share each batch; by default all GPUs there are.
-        jobs: how many processes share the members; where it is more than one they print their progress themselves.
+        jobs: how many processes share the networks, each with its snapshots; where it is more than one they print their
+            progress themselves.
         restart: whether to begin anew, whatever checkpoints there are.
 
     Raises:
@@ -83,7 +84,7 @@ def _rounded(array: np.ndarray, training: Training) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Task:
-    """Some members of an ensemble, to be trained one after the other in one process."""
+    """Some networks of an ensemble, and their snapshots, to be trained one after the other in one process."""
 
     train: Rows
     validation: Rows
@@ -92,24 +93,34 @@ class _Task:
     mean: float
     std: float
     members: tuple[int, ...]
-    total: int  # members of the ensemble
+    total: int  # networks of the ensemble
     folder: Path | None
     devices: int | None
 
     def run(self, report: Callable[[str], None]) -> list[tuple[dict[str, np.ndarray], History]]:
-        """The weights and the history of each member."""
-        clock = Clock(len(self.members) * self.training.epochs)
-        trainer = self._trainer()
-        return [self._train(trainer, member, clock, report) for member in self.members]
+        """The weights and the history of each network."""
+        trained = [(member, *divmod(member, self.training.snapshots + 1)) for member in self.members]
+        after, own = self.training.of_snapshot, self.training
+        clock = Clock(sum((after if generation else own).epochs for _, _, generation in trained))
+        results: list[tuple[dict[str, np.ndarray], History]] = []
+        trainer, best = None, None
+        for member, start, generation in trained:
+            wanted = after if generation else own
+            if trainer is None or trainer.training != wanted:
+                trainer = None  # what it has compiled serves the next
+                trainer = self._trainer(wanted)
+            trainer.begin(member, start + generation, best if generation else None)
+            results.append(self._train(trainer, clock, report))
+            best = trainer.best
+        return results
 
-    def _trainer(self) -> Trainer:
-        return Trainer(self.train, self.validation, self.settings, self.training, self.mean, self.std, self.devices)
+    def _trainer(self, training: Training) -> Trainer:
+        return Trainer(self.train, self.validation, self.settings, training, self.mean, self.std, self.devices)
 
     def _train(
-        self, trainer: Trainer, member: int, clock: Clock, report: Callable[[str], None]
+        self, trainer: Trainer, clock: Clock, report: Callable[[str], None]
     ) -> tuple[dict[str, np.ndarray], History]:
-        trainer.begin(member)
-        checkpoint = self.folder / f"member-{member}.npz" if self.folder else None
+        checkpoint = self.folder / f"member-{trainer.member}.npz" if self.folder else None
         if checkpoint and checkpoint.exists():
             trainer.restore(checkpoint)
             clock.skip(len(trainer.history))
@@ -121,14 +132,16 @@ class _Task:
                 trainer.store(checkpoint)
             clock.tick()
             if clock.due() or trainer.finished:
-                report(f"member {member + 1}/{self.total}  {trainer.progress()}{clock.left()}")
+                report(f"member {trainer.member + 1}/{self.total}  {trainer.progress()}{clock.left()}")
         clock.skip(trainer.training.epochs - len(trainer.history))
         return trainer.named(trainer.best), trainer.history
 
 
 def _in_processes(whole: _Task, jobs: int) -> list[tuple[dict[str, np.ndarray], History]]:
     """The same as `whole.run`, shared by processes; on a CPU one network a core is quicker than one on all cores."""
-    shares = [replace(whole, members=whole.members[k::jobs]) for k in range(min(jobs, len(whole.members)))]
+    chain = whole.training.snapshots + 1
+    own = [tuple(member for member in whole.members if member // chain % jobs == k) for k in range(jobs)]
+    shares = [replace(whole, members=members) for members in own if members]
     with ProcessPoolExecutor(len(shares), get_context("spawn"), _begin_process, (len(shares),)) as pool:
         tasks = list(pool.map(_run_and_print, shares))
     results = {

@@ -80,13 +80,38 @@ def test_an_interrupted_ensemble_ends_like_an_uninterrupted_one(tmp_path: Path) 
 
 
 def test_members_trained_in_two_processes_are_those_trained_in_one(tmp_path: Path) -> None:
-    one, history = ensemble()
-    two, other = training.fit(part(0, 30), part(30, 40), SMALL, QUICK, 3, tmp_path, jobs=2)
+    settings = replace(QUICK, snapshots=1, snapshot_epochs=1)
+    one, history = training.fit(part(0, 30), part(30, 40), SMALL, settings, 3, None, silent)
+    two, other = training.fit(part(0, 30), part(30, 40), SMALL, settings, 3, tmp_path, jobs=2)
     assert [(row["member"], row["epoch"]) for row in other] == [(row["member"], row["epoch"]) for row in history]
     np.testing.assert_allclose([r["loss"] for r in other], [r["loss"] for r in history], rtol=1e-3)
     for first, second in zip(one.members, two.members, strict=True):
         for name, weights in first.items():
             np.testing.assert_allclose(weights, second[name], atol=1e-3)
+
+
+def test_networks_are_followed_by_their_snapshots_also_after_an_interruption(tmp_path: Path) -> None:
+    settings = replace(QUICK, snapshots=2, snapshot_epochs=2)
+    model, history = training.fit(part(0, 30), part(30, 40), SMALL, settings, 4, tmp_path, silent)
+    lengths = [(0, 4), (1, 2), (2, 2), (3, 4)]
+    assert [(row["member"], row["epoch"]) for row in history] == [
+        (member, epoch) for member, length in lengths for epoch in range(1, length + 1)
+    ]
+    alone = ensemble()[0]
+
+    def apart(one: dict[str, np.ndarray], two: dict[str, np.ndarray]) -> float:
+        name = "block0/bond/phi/0/kernel"
+        return float(np.abs(one[name] - two[name]).mean())
+
+    strangers = apart(alone.members[0], alone.members[1])
+    assert apart(model.members[0], alone.members[0]) < 1e-3
+    assert apart(model.members[3], alone.members[1]) < 1e-3
+    for member in (1, 2):
+        assert 0 < apart(model.members[member - 1], model.members[member]) < strangers / 3
+    (tmp_path / "member-2.npz").unlink()
+    again, _ = training.fit(part(0, 30), part(30, 40), SMALL, settings, 4, tmp_path, silent)
+    for one, two in zip(model.predict(rows().graphs), again.predict(rows().graphs), strict=True):
+        np.testing.assert_allclose(one, two, atol=5e-3)
 
 
 def test_predicting_less_than_nothing_costs_nothing() -> None:
@@ -211,7 +236,8 @@ def test_what_is_compiled_serves_one_training_after_the_other_and_no_two_at_once
     three = trainer.Trainer(part(0, 30), part(30, 40), SMALL, slower, 0.0, 1.0)
     assert three.descent is compiled
     three.run_epoch()
-    assert abs(three.history[0]["train_mae"] / history[0]["train_mae"] - 1) > 1e-3  # its own learning rate
+    three.run_epoch()
+    assert abs(three.history[1]["train_mae"] / history[1]["train_mae"] - 1) > 1e-3  # its own learning rate
     del three
     again = trainer.Trainer(part(0, 30), part(30, 40), SMALL, QUICK, 0.0, 1.0)
     assert again.descent is compiled
