@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import pandas as pd
 
-from bandgaps.errors import InputError
+from bandgaps.errors import InputError, RunError
 from bandgaps.files import read_json, write_json
 
 DECIMALS = 4  # of eV
@@ -35,17 +36,31 @@ class ResumableCsv:
 
         Raises:
             InputError: the folder is no folder.
+            RunError: another run is writing it.
         """
         self.path, self.of = path, of
         self._part, self._progress = (path.with_name(path.name + end) for end in (".part", ".progress.json"))
         if path.parent.exists() and not path.parent.is_dir():
             raise InputError(f"{path.parent}: not a folder; name a file in one")
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._claimed()
         found = self._found()
         self.done, self.wrong, self.rows, length = (int(found[name]) for name in ("done", "wrong", "rows", "length"))
-        self._file = self._part.open("r+b" if length else "wb")
         self._file.truncate(length)  # what came after the last complete piece
         self._file.seek(length)
+
+    def _claimed(self) -> IO[bytes]:
+        """FILE.part, kept to this process; the system releases it when the process ends, however it ends."""
+        while True:
+            file = self._part.open("a+b")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.close()
+                raise RunError(f"{self.path}: another run is writing it; wait for its end, or name another") from None
+            if self._part.exists() and os.path.samestat(os.fstat(file.fileno()), self._part.stat()):
+                return file
+            file.close()  # the other run has just finished it
 
     def _found(self) -> dict[str, Any]:
         """What an earlier run has noted, zeros if there was none."""
@@ -83,11 +98,11 @@ class ResumableCsv:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
-        if kind is not None:
-            return
-        if self.rows:
-            self._part.replace(self.path)
-        else:
-            self._part.unlink()
-        self._progress.unlink(missing_ok=True)
+        with self._file:
+            if kind is not None:
+                return
+            if self.rows:
+                self._part.replace(self.path)
+            else:
+                self._part.unlink()
+            self._progress.unlink(missing_ok=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bandgaps.errors import InputError
+from bandgaps.errors import InputError, RunError
 from bandgaps.resumable import ResumableCsv
 
 
@@ -64,3 +64,15 @@ def test_a_csv_without_rows_is_not_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="file: not a folder"):
         ResumableCsv(tmp_path / "file" / "gaps.csv", "run")
+
+
+def test_one_run_at_a_time_writes_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "gaps.csv"
+    with ResumableCsv(path, "one run") as csv:
+        csv.add(piece(0), 2)
+        with pytest.raises(RunError, match=r"gaps\.csv: another run is writing it"):
+            ResumableCsv(path, "one run")
+        csv.add(piece(2), 2)
+    assert pd.read_csv(path)["name"].tolist() == [f"row {number}" for number in range(4)]
+    assert write(path, 1).rows == 2  # it is free again
+    assert [file.name for file in tmp_path.iterdir()] == ["gaps.csv"]

@@ -139,8 +139,9 @@ def test_progress_of_other_formulas_is_not_taken_up(
 ) -> None:
     monkeypatch.setattr(prediction, "CHUNK", 1)
     (tmp_path / "a.txt").write_text("Si\nGe\n")
-    csv = ResumableCsv(tmp_path / "out.csv", "another run")
-    csv.add(pd.DataFrame({"formula": ["no"]}), 1)
+    with pytest.raises(KeyboardInterrupt), ResumableCsv(tmp_path / "out.csv", "another run") as csv:
+        csv.add(pd.DataFrame({"formula": ["no"]}), 1)
+        raise KeyboardInterrupt
     assert ask(models, "a.txt", "--csv", "out.csv", cwd=tmp_path).returncode == 0
     assert pd.read_csv(tmp_path / "out.csv")["formula"].tolist() == ["Si", "Ge"]
 
