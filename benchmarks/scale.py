@@ -92,8 +92,8 @@ def screened(records: pd.DataFrame, formulas: int, crystals: int, folder: Path) 
     rows = []
     for found in screening.measured(records, formulas, crystals, folder):
         workers = "the script alone" if found["workers"] is None else f"{found['workers']} workers"
-        rate, giga = found["rows"] / found["seconds"], found["bytes"] / 1e9
-        print(f"{found['rows']:,} {found['what']}, {workers}: {found['seconds']:.0f} s, {rate:,.0f}/s, {giga:.2f} GB")
+        rate = found["rows"] / found["seconds"]
+        print(f"{found['rows']:,} {found['what']}, {workers}: {found['seconds']:.0f} s, {rate:,.0f}/s")
         sys.stdout.flush()
         rows.append(found)
     return {"rows": rows, **screening.summary(rows, screening.reading(folder / "crystals.jsonl"))}

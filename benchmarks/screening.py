@@ -28,7 +28,7 @@ LIBRARIES = ("bandgaps.composition.prediction", "bandgaps.structure.prediction")
 
 
 def measured(records: pd.DataFrame, formulas: int, crystals: int, folder: Path) -> Iterator[dict[str, Any]]:
-    """Time (s), of the script as a whole, and its peak of memory (bytes), for both lists.
+    """Time (s) of the script as a whole, for both lists.
 
     Args:
         records: crystals that the list begins with, before varied copies of them.
@@ -37,7 +37,7 @@ def measured(records: pd.DataFrame, formulas: int, crystals: int, folder: Path) 
         folder: for the lists and results.
 
     Yields:
-        `what`, `rows`, `workers` (None where the script worked alone, on all cores), `seconds`, `bytes`.
+        `what`, `rows`, `workers` (None where the script worked alone, on all cores), `seconds`.
     """
     (folder / "formulas.txt").write_text("\n".join(some_formulas(formulas)))
     write_crystals(data.grown(records, crystals), folder / "crystals.jsonl")
@@ -48,7 +48,7 @@ def measured(records: pd.DataFrame, formulas: int, crystals: int, folder: Path) 
     for workers in (None, *WORKERS):
         with cluster(workers) as address:
             for what, (rows, call) in asked.items():
-                yield {"what": what, "rows": rows, "workers": workers, **timed([*call, *address], folder)}
+                yield {"what": what, "rows": rows, "workers": workers, "seconds": timed([*call, *address], folder)}
 
 
 def reading(path: Path) -> float:
@@ -102,24 +102,18 @@ def cluster(workers: int | None) -> Iterator[list[str]]:
         yield ["--dask", local.scheduler_address]
 
 
-def timed(call: Sequence[str], folder: Path) -> dict[str, float]:
-    """Time (s) and peak memory (bytes) of a script.
+def timed(call: Sequence[str], folder: Path) -> float:
+    """Time (s) of a script.
 
     Raises:
         RunError: it fails.
     """
     begun = time.perf_counter()
-    with (folder / "errors").open("w+") as errors:
-        process = subprocess.Popen(
-            [sys.executable, str(data.ROOT / call[0]), *call[1:]], cwd=folder, stdout=subprocess.DEVNULL, stderr=errors
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        seconds = time.perf_counter() - begun
-        errors.seek(0)
-        if process.returncode:
-            raise RunError(f"{call[0]}: exit code {process.returncode} ({errors.read()[-200:]})")
-    return {"seconds": seconds, "bytes": 1024 * usage.ru_maxrss}
+    command = [sys.executable, str(data.ROOT / call[0]), *call[1:]]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RunError(f"{call[0]}: exit code {done.returncode} ({done.stderr[-200:]})")
+    return time.perf_counter() - begun
 
 
 def some_formulas(count: int) -> list[str]:

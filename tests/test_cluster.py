@@ -54,7 +54,8 @@ def test_what_is_wrong_with_an_input_is_said_as_without_a_cluster(scheduler: Loc
             list(cluster.in_order(missing, 3, [[1]], client))
 
 
-def test_a_cluster_that_is_lost_is_named() -> None:
+def test_a_cluster_that_is_lost_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "PATIENCE", 1.0)
     soon = dask.config.set({"distributed.comm.timeouts.connect": "0.5s"})
     own = LocalCluster(n_workers=1, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address=":0")
     with soon, pytest.raises(RunError, match="was lost"), cluster.connected(own.scheduler_address) as client:
