@@ -128,8 +128,8 @@ measured: | .venv/installed
 		--leave-out Si-Ge --models data/models
 
 # The bundled structure model: a network, on one core 60 to 100 minutes, two snapshots of it, 15 to 25 minutes each, and
-# another network. It goes on where it was stopped. CRYSTALS: structures with calculated gaps, ENERGIES: formation energies by material_id,
-# IDENTIFIED: measured gaps (formula, material_id, gap, eV).
+# another network. It goes on where it was stopped. CRYSTALS: structures with calculated gaps, ENERGIES: formation energies
+# by material_id, IDENTIFIED: measured gaps (formula, material_id, gap, eV).
 CRYSTALS ?= ../shared/data/mp-gaps.jsonl.gz
 ENERGIES ?= ../shared/data/mp-2019.json.gz
 IDENTIFIED ?= ../shared/data/borlido.csv

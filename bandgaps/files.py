@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from bandgaps.errors import InputError, quoted
 
@@ -132,12 +132,19 @@ def _delete_unless_in_use(folder: Path) -> None:
     except OSError:  # gone already
         return
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)
-    except BlockingIOError:
-        pass
+        if claimed(lock):
+            shutil.rmtree(folder, ignore_errors=True)
     finally:
         os.close(lock)
+
+
+def claimed(opened: int | IO[Any]) -> bool:
+    """Keep an open file or folder to this process until it is closed or the process ends; False if another has it."""
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _sync(path: Path) -> None:

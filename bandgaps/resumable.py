@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +10,7 @@ from typing import IO, Any, Self
 import pandas as pd
 
 from bandgaps.errors import InputError, RunError
-from bandgaps.files import read_json, write_json
+from bandgaps.files import claimed, read_json, write_json
 
 DECIMALS = 4  # of eV
 
@@ -43,21 +42,19 @@ class ResumableCsv:
         if path.parent.exists() and not path.parent.is_dir():
             raise InputError(f"{path.parent}: not a folder; name a file in one")
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._claimed()
+        self._file = self._opened()
         found = self._found()
         self.done, self.wrong, self.rows, length = (int(found[name]) for name in ("done", "wrong", "rows", "length"))
         self._file.truncate(length)  # what came after the last complete piece
         self._file.seek(length)
 
-    def _claimed(self) -> IO[bytes]:
+    def _opened(self) -> IO[bytes]:
         """FILE.part, kept to this process; the system releases it when the process ends, however it ends."""
         while True:
             file = self._part.open("a+b")
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not claimed(file):
                 file.close()
-                raise RunError(f"{self.path}: another run is writing it; wait for its end, or name another") from None
+                raise RunError(f"{self.path}: another run is writing it; wait for its end, or name another")
             if self._part.exists() and os.path.samestat(os.fstat(file.fileno()), self._part.stat()):
                 return file
             file.close()  # the other run has just finished it

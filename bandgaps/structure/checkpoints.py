@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import shutil
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bandgaps.errors import RunError
-from bandgaps.files import read_json, write_json
+from bandgaps.files import claimed, read_json, write_json
 from bandgaps.structure.network import Hyperparameters
 from bandgaps.structure.trainer import CheckpointError, Training
 from bandgaps.structure.training_set import Rows
@@ -32,12 +31,10 @@ def locked(folder: Path) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not claimed(file):
             raise RunError(
                 f"{folder}: another run is training with these checkpoints; wait for its end, or choose another folder"
-            ) from None
+            )
         yield
 
 

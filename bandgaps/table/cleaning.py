@@ -70,7 +70,7 @@ def with_isolated_atoms(crystals: Sequence[Crystal], cutoff: float = ISOLATION_C
 
 
 def has_isolated_atom(structure: Structure, cutoff: float = ISOLATION_CUTOFF) -> bool:
-    """The same of one structure, by pymatgen's search for neighbours."""
+    """Whether a site has no neighbour (periodic images included) within `cutoff` Å, by pymatgen's search."""
     centers, _, _, _ = structure.get_neighbor_list(cutoff)
     return len(np.unique(centers)) < len(structure)
 

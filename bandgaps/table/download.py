@@ -32,7 +32,7 @@ from bandgaps.formulas import reduced_formula
 from bandgaps.table.account import Step
 from bandgaps.table.columns import LARGEST_GAP
 from bandgaps.table.materials_project import CHUNK, KEY_PAGE, Query, Server, quiet, require_numeric_field
-from bandgaps.table.storage import no_garbage_collection
+from bandgaps.table.storage import no_garbage_collection, packed
 
 FIELDS = (
     "material_id", "formula_pretty", "structure", "energy_above_hull", "formation_energy_per_atom", "band_gap",
@@ -202,7 +202,7 @@ def _chunks(folder: Path, ids: list[str]) -> list[tuple[Path, list[str]]]:
 
 def _write_chunk(path: Path, documents: list[dict[str, Any]]) -> None:
     with replacing(path) as temporary:
-        temporary.write_bytes(gzip.compress(orjson.dumps(documents), compresslevel=6, mtime=0))
+        temporary.write_bytes(packed(orjson.dumps(documents)))
 
 
 def _read_chunk(path: Path, ids: list[str]) -> list[dict[str, Any]] | None:

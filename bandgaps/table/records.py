@@ -34,7 +34,7 @@ def structure(record: Record) -> Structure:
     Raises:
         KeyError, TypeError, ValueError, AttributeError: it does not describe one.
     """
-    sites, charge = record["sites"], _charge(record)
+    sites, charge = record["sites"], record.get("charge")
     matrix, periodic = cell(record)
     if not sites or not all(map(_is_plain, sites)):
         return Structure.from_dict(record)
@@ -52,10 +52,12 @@ def cell(record: Mapping[str, Any]) -> tuple[np.ndarray, Sequence[bool]]:
     """Lattice vectors as rows, Å, shape (3, 3), and along which of them the crystal repeats.
 
     Raises:
-        KeyError, TypeError, ValueError: they are not three vectors of numbers, and three truth values; or the cell's
-            charge is no number, of which nobody who asks for the cell alone would hear.
+        KeyError, TypeError, ValueError: they are not three vectors of numbers, and three truth values; or the charge of
+            the cell is not a finite number. Graphs need no charge, but should not be made of a damaged record.
     """
-    _charge(record)
+    charge = record.get("charge")
+    if charge is not None and not (isinstance(charge, int | float) and math.isfinite(charge)):
+        raise ValueError(f"charge is {quoted(charge)}, not a number")
     lattice = record["lattice"]
     matrix = np.array(lattice["matrix"], dtype=np.float64)
     periodic = lattice.get("pbc", EVERYWHERE)
@@ -68,18 +70,6 @@ def cell(record: Mapping[str, Any]) -> tuple[np.ndarray, Sequence[bool]]:
 
 def _is_truth(periodic: Any) -> bool:
     return isinstance(periodic, list | tuple) and len(periodic) == 3 and all(each in (True, False) for each in periodic)
-
-
-def _charge(record: Mapping[str, Any]) -> float | None:
-    """The charge of the cell, in units of the elementary charge; None where nothing is said.
-
-    Raises:
-        ValueError: it is no finite number.
-    """
-    charge = record.get("charge")
-    if charge is not None and not (isinstance(charge, int | float) and math.isfinite(charge)):
-        raise ValueError(f"charge is {quoted(charge)}, not a number")
-    return charge
 
 
 def faults(crystals: Sequence[Crystal]) -> dict[int, str]:
@@ -146,7 +136,7 @@ def compact(record_: Record) -> Record:
     """
     if isinstance(record_, Compact):
         return record_
-    sites, charge = record_["sites"], _charge(record_)
+    sites, charge = record_["sites"], record_.get("charge")
     matrix, periodic = cell(record_)
     if not sites or not all(map(_is_plain, sites)):
         return record(Structure.from_dict(record_))

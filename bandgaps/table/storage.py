@@ -120,11 +120,11 @@ def read_records(path: Path | str) -> pd.DataFrame:
     return _table(decompressed(Path(path)), path)
 
 
+@no_garbage_collection()
 def _table(text: bytes, path: Path | str) -> pd.DataFrame:
     try:
         if Path(path).name.endswith(json_lines.SUFFIXES):
-            with no_garbage_collection():
-                table = json_lines.table(text.splitlines(), path)
+            table = json_lines.table(text.splitlines(), path)
         else:
             content = _parse(text, path)
             table = pd.DataFrame(content["data"], columns=content["columns"], index=content["index"])
@@ -177,11 +177,10 @@ def decompressed(path: Path) -> bytes:
 
 
 def _parse(text: bytes, path: Path | str) -> dict[str, Any]:
-    with no_garbage_collection():
-        try:
-            content = orjson.loads(_without_nan(text))
-        except orjson.JSONDecodeError as error:
-            raise InputError(f"{path}: damaged or half-written JSON ({error}); write it again with query.py") from None
+    try:
+        content = orjson.loads(_without_nan(text))
+    except orjson.JSONDecodeError as error:
+        raise InputError(f"{path}: damaged or half-written JSON ({error}); write it again with query.py") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: not a table in the shared format (no columns and data); write it with query.py")
     return content

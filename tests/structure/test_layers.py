@@ -77,6 +77,5 @@ def test_processes_share_the_cores(four_cores: None) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs a system that can bind processes to cores")
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs a system that can bind processes to cores")
 def test_tensorflow_starts_no_more_threads_than_it_has_cores(tensorflow: list[str]) -> None:
     assert tensorflow[2] == "1 1"
