@@ -37,6 +37,6 @@ def use_threads(within: int, between: int) -> None:
         tf.config.threading.set_inter_op_parallelism_threads(between)
 
 
-use_threads(threads.count(), threads.count())
+use_threads(1, threads.count())  # for predictions, many batches at a time; training has one at a time
 
 __all__ = ["keras", "tf", "use_threads"]

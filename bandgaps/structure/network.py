@@ -6,6 +6,7 @@ Chen et al., Chem. Mater. 31, 3564 (2019); with several fidelities Chen et al., 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -13,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from bandgaps.structure import batches
+from bandgaps.structure import batches, threads
 from bandgaps.structure.backend import tf
 from bandgaps.structure.batches import Batch
 from bandgaps.structure.compositions import ELECTRONS, electron_counts
 from bandgaps.structure.graphs import FIRST_MIXTURE, Graphs
 
 LOG_2 = np.float32(np.log(2))
-BONDS_A_BATCH = 20_000  # in prediction; small enough for the processor's cache, large enough to keep it busy
+BONDS_A_BATCH = 12_000  # in prediction; small enough for the processor's cache, large enough to keep it busy
 FEW_BONDS = 0.1  # an atom with so few, as the envelope counts them, has half of their mean: it fades before they do
 PARTS = ("atom", "bond", "state")
 Weights = Mapping[str, Any]  # name -> array or tensor
@@ -265,12 +266,15 @@ def outputs_of(
     run = _compiled(settings, len(fidelities))
     tensors = [{name: tf.constant(array, tf.float32) for name, array in weights.items()} for weights in members]
     counted = electron_counts(graphs) if settings.electrons else None
-    values = np.zeros((len(members), *fidelities.shape))
-    start = 0
-    for part in graphs.batches(BONDS_A_BATCH):
-        own = slice(start, start + len(part))
+
+    def of(part: Graphs, own: slice) -> np.ndarray:
         batch = batches.of(part, None, None if counted is None else counted[own])
-        for member, weights in enumerate(tensors):
-            values[member, :, own] = run(weights, batch, fidelities[:, own].astype(np.int32)).numpy()
-        start += len(part)
-    return values
+        indices = fidelities[:, own].astype(np.int32)
+        return np.stack([run(weights, batch, indices).numpy() for weights in tensors])
+
+    parts = list(graphs.batches(BONDS_A_BATCH))
+    ends = np.cumsum([0, *map(len, parts)]).tolist()
+    # A thread a batch: TensorFlow's own threads, which share each operation, take longer.
+    with ThreadPoolExecutor(threads.count()) as pool:
+        values = list(pool.map(of, parts, map(slice, ends[:-1], ends[1:])))
+    return np.concatenate([np.zeros((len(members), len(fidelities), 0)), *values], axis=-1)

@@ -99,6 +99,7 @@ class _Task:
 
     def run(self, report: Callable[[str], None]) -> list[tuple[dict[str, np.ndarray], History]]:
         """The weights and the history of each network."""
+        backend.use_threads(threads.count(), 1)
         trained = [(member, *divmod(member, self.training.snapshots + 1)) for member in self.members]
         after, own = self.training.of_snapshot, self.training
         clock = Clock(sum((after if generation else own).epochs for _, _, generation in trained))
@@ -156,7 +157,6 @@ def _begin_process(processes: int) -> None:
     """Set up a process: an interruption ends it silently, and it leaves the other cores to other processes."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threads.share(processes)
-    backend.use_threads(threads.count(), 1)
 
 
 def _run_and_print(task: _Task) -> list[tuple[dict[str, np.ndarray], History]]:
