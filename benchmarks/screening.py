@@ -22,7 +22,7 @@ from bandgaps.structure import crystal_files
 from benchmarks import data
 
 WORKERS = (1, 2)
-FORMULAS, CRYSTALS = 200_000, 20_000
+FORMULAS, CRYSTALS = 1_000_000, 20_000
 MANY_WORKERS, MANY_CRYSTALS = 100, 2_500_000  # a cluster and a list that are computed, not measured
 LIBRARIES = ("bandgaps.composition.prediction", "bandgaps.structure.prediction")
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bandgaps.structure import threads
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
 @contextmanager
@@ -37,6 +41,17 @@ def use_threads(within: int, between: int) -> None:
         tf.config.threading.set_inter_op_parallelism_threads(between)
 
 
+def _keep_memory() -> None:
+    """Let glibc keep freed memory for what comes next; else each large array costs a page fault every 4 kB.
+
+    Dask has its workers give memory back at once, which doubles the time of predictions there.
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(M_MMAP_THRESHOLD, 2**25)  # bytes, the most there is
+        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+_keep_memory()
 use_threads(1, threads.count())  # for predictions, many batches at a time; training has one at a time
 
 __all__ = ["keras", "tf", "use_threads"]

@@ -13,8 +13,8 @@ from bandgaps.structure import threads
 
 
 def printed(code: str) -> str:
-    """What a new process prints."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    """What a new process prints, whose memory is set up as Dask sets up that of its workers."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MALLOC_TRIM_THRESHOLD_": "65536"}
     result = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300, check=False
     )
@@ -27,6 +27,13 @@ THREADS = (
     "from bandgaps.structure.backend import tf\n"
     "threading = tf.config.threading\n"
     "print(threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads())"
+)
+ARRAY, PAGE = 2_000_000, 4096  # bytes
+FAULTS = (
+    "import numpy as np, resource\n"
+    "faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+    f"arrays = [faults() for _ in range(11) if np.ones({ARRAY}, np.int8).any()]\n"
+    "print(arrays[-1] - arrays[0])"
 )
 
 
@@ -50,7 +57,7 @@ def tensorflow() -> list[str]:
     """What a process on one core prints that loads the network, then scores and predictions."""
     network = loading(["network"], ["bandgaps.files", "bandgaps.model_folders", "tensorflow"])
     scores = loading(["evaluation", "scoring", "prediction", "model_files"], [*LOOP, *OWN])
-    return printed("\n".join([BOUND, network, scores, THREADS])).splitlines()
+    return printed("\n".join([BOUND, network, scores, THREADS, FAULTS])).splitlines()
 
 
 def test_the_network_knows_no_files(tensorflow: list[str]) -> None:
@@ -79,3 +86,8 @@ def test_processes_share_the_cores(four_cores: None) -> None:
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs a system that can bind processes to cores")
 def test_tensorflow_starts_no_more_threads_than_it_has_cores(tensorflow: list[str]) -> None:
     assert tensorflow[2] == "1 1"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs glibc")
+def test_memory_that_is_used_again_costs_no_page_faults(tensorflow: list[str]) -> None:
+    assert int(tensorflow[3]) < ARRAY / PAGE  # ten arrays, one after the other
