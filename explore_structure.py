@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from bandgaps.alloy.random_alloy import PredictedAlloy
 
-BUNDLED = "data/models/megnet-multifidelity"
 Result = TypeVar("Result")
 
 
@@ -65,24 +64,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found = crystals.orderings(max_atoms)
     print(f"{len(found):,} orderings of {crystals.label} in cells of up to {max_atoms} atoms")
 
-    model = model_files.load(options.model)
+    folder = options.model or model_files.BUNDLED
+    model, model_name = model_files.load(folder), Path(folder).name
     fidelities = model.fidelities
     if options.fidelity and options.fidelity not in fidelities:
         others = f"it knows {', '.join(fidelities)}" if fidelities else "it knows only one; leave the flag out"
         raise InputError(f"--fidelity {options.fidelity}: not known to this model; {others}")
     alloy = random_alloy.PredictedAlloy(crystals, model, random_alloy.fidelity_of(model, options.fidelity))
-    tell_model(alloy, Path(options.model).name)
+    tell_model(alloy, model_name)
     representation = options.disorder or random_alloy.representation(alloy.fidelity)
     explored = exploration.explore(alloy, found, wanted, representation, options.seed)
     unusual = {
-        Path(options.model).name.removesuffix(".hdf5"): Path(options.model) != Path(BUNDLED),
+        model_name.removesuffix(".hdf5"): model_name != model_files.BUNDLED.name,
         str(alloy.fidelity): alloy.fidelity != random_alloy.fidelity_of(model),
     }
     path = options.metrics / name(alloy, "structure.json", unusual)
     exploration.draw(
         explored, lambda what: options.figures / name(alloy, f"disordered-{what}", unusual), options.anchor
     )
-    metrics = {"model": Path(options.model).name, **exploration.metrics(explored, wanted)}
+    metrics = {"model": model_name, **exploration.metrics(explored, wanted)}
     tell_means(alloy.means(explored.unscaled), f"at {crystals.names[0]}'s volume")
     tell_means(alloy.means(explored.scaled), "at the alloy's volume")
     tell_curves(metrics)
@@ -96,8 +96,8 @@ def parser() -> argparse.ArgumentParser:
     """What can be asked for."""
     parser = Parser(__doc__)
     add = parser.add_argument
-    model = "The trained model: a folder, an .hdf5 file, or the name of a published MEGNet (default: %(default)s)."
-    add("--model", default=BUNDLED, metavar="NAME|PATH", help=model)
+    model = "The trained model: a folder, an .hdf5 file, or a published MEGNet by name (default: the bundled model)."
+    add("--model", metavar="NAME|PATH", help=model)
     fidelity = "The kind of gap to predict (default: experiment, the measured gap, where the model knows it)."
     add("--fidelity", choices=LEVELS, help=fidelity)
     which = parser.add_mutually_exclusive_group()

@@ -30,8 +30,6 @@ from bandgaps.levels import CALCULATED, LEVELS
 if TYPE_CHECKING:
     from bandgaps.structure.ensemble import Model
 
-BUNDLED = Path(__file__).parent / "data/models/megnet-multifidelity"
-
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Predict, score, search or train, as asked."""
@@ -54,8 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from bandgaps.table import account, columns
 
     if options.predict or options.evaluate or options.weights:
-        model = model_files.load(options.weights or BUNDLED, options.published, options.published_url)
-        name = checked(model, options)
+        weights = options.weights or model_files.BUNDLED
+        model = model_files.load(weights, options.published, options.published_url)
+        name = Path(weights).name
+        check_fidelity(model, name, options.fidelity)
     if options.predict:
         print(f"model: {name}", file=sys.stderr, flush=True)
         with ExitStack() as stack:
@@ -172,13 +172,11 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def checked(model: Model, options: argparse.Namespace) -> str:
-    """The name of the model that is asked for, if it knows the fidelity that is asked for."""
-    name = Path(options.weights or BUNDLED).name
-    if options.fidelity and options.fidelity not in model.fidelities:
+def check_fidelity(model: Model, name: str, fidelity: str | None) -> None:
+    """Raise InputError if a model does not know the fidelity that is asked for."""
+    if fidelity and fidelity not in model.fidelities:
         known = ", ".join(model.fidelities) or "only one, which needs no name"
-        raise InputError(f"--fidelity {options.fidelity}: {name} does not know it; it knows {known}")
-    return name
+        raise InputError(f"--fidelity {fidelity}: {name} does not know it; it knows {known}")
 
 
 def choices(options: argparse.Namespace) -> dict[str, Any]:

@@ -290,8 +290,8 @@ def parser() -> argparse.ArgumentParser:
     """What can be asked for."""
     parser = Parser(__doc__, "python -m benchmarks.alloys")
     add = parser.add_argument
-    bundled = Path("data") / "models" / "megnet-multifidelity"
-    add("--model", type=Path, default=bundled, metavar="FOLDER", help="model of crystals (%(default)s)")
+    model = "model of crystals (default: the bundled one)"
+    add("--model", type=Path, metavar="FOLDER", help=model)
     add("--output", type=Path, default=OUTPUT, metavar="FILE", help="where to write the table (%(default)s)")
     add(
         "--figure", type=Path, default=FIGURE, metavar="FILE", help="the figure, of the model of crystals (%(default)s)"
@@ -302,12 +302,15 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Predict, print and write."""
     options = parser().parse_args(arguments)
+    from bandgaps.structure import model_files
+
+    folder = options.model or model_files.BUNDLED
     cases = [Case(measured) for measured in measured_curves.all_measured()]
     result: dict[str, Any] = {}
     for name, (fitted, seen, calculated) in (
         ("composition", of_compositions()),
-        ("structure", of_crystals(options.model)),
-        ("structure_without_ends", of_crystals(options.model, with_ends=False)),
+        ("structure", of_crystals(folder)),
+        ("structure_without_ends", of_crystals(folder, with_ends=False)),
     ):
         own, why = possible(cases, fitted)
         rows = table(own, fitted, seen, calculated)

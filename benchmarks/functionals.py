@@ -26,7 +26,6 @@ from bandgaps.structure import measured_scores, model_files
 from bandgaps.structure.ensemble import Model
 from bandgaps.table import sources
 
-MODEL = Path("data") / "models" / "megnet-multifidelity"
 OUTPUT = Path("data") / "metrics" / "multifidelity" / "functionals.json"
 PREFIX = "band_gap_"
 
@@ -64,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Compare, print and write."""
     parser = Parser(__doc__, "python -m benchmarks.functionals")
     parser.add_argument("list", type=Path, metavar="LIST", help="The CSV of measured and calculated gaps, eV.")
-    parser.add_argument("--model", type=Path, default=MODEL, metavar="FOLDER", help="The model (%(default)s).")
+    model = "The model (default: the bundled one)."
+    parser.add_argument("--model", type=Path, default=model_files.BUNDLED, metavar="FOLDER", help=model)
     parser.add_argument("--output", type=Path, default=OUTPUT, metavar="FILE", help="Where to write (%(default)s).")
     options = parser.parse_args(arguments)
     result = compared(model_files.load(options.model), sources.from_file(options.list, EXPERIMENT).table)

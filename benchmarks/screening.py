@@ -94,8 +94,9 @@ def cluster(workers: int | None) -> Iterator[list[str]]:
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < workers:
         raise RunError(f"{workers} workers need a core each; this process may use {len(cores)}")
-    with LocalCluster(workers, threads_per_worker=1, dashboard_address=":0") as local, Client(local) as client:
-        for core, address in zip(cores, client.scheduler_info()["workers"], strict=False):
+    own = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0")
+    with own as local, Client(local) as client:
+        for core, address in zip(cores[:workers], client.scheduler_info()["workers"], strict=True):
             client.run(os.sched_setaffinity, 0, {core}, workers=[address])
         for name in LIBRARIES:
             client.run(import_module, name)

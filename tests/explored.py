@@ -27,6 +27,6 @@ def some_model(fidelities: tuple[str, ...] = FIDELITIES) -> ensemble.Model:
 
 
 def save_models(folder: Path) -> None:
-    """Write one of several fidelities where the script looks for the bundled one, and one of a single fidelity."""
-    model_files.save(some_model(), folder / "data" / "models" / "megnet-multifidelity")
+    """Write one of several fidelities, which has the name of the bundled one, and one of a single fidelity."""
+    model_files.save(some_model(), folder / model_files.BUNDLED.name)
     model_files.save(some_model(()), folder / "single")

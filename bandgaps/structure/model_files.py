@@ -10,7 +10,7 @@ import numpy as np
 
 from bandgaps import model_folders
 from bandgaps.errors import InputError
-from bandgaps.files import restore, write_json
+from bandgaps.files import DATA, restore, write_json
 from bandgaps.intervals import Intervals
 from bandgaps.structure import cards, published
 from bandgaps.structure.calibration import Calibration
@@ -19,6 +19,7 @@ from bandgaps.structure.measured import AlloyUncertainty, MeasuredLevel
 from bandgaps.structure.network import Hyperparameters, Weights
 
 KIND = "megnet"
+BUNDLED = DATA / "models" / "megnet-multifidelity"
 KNOWN = ("inputs", "gaps", "uncertainty")  # arrays of numbers of a model of measured gaps
 
 

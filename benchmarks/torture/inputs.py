@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from bandgaps.files import sha256
+from bandgaps.structure import model_files
 from bandgaps.table import storage
 from benchmarks.torture.runs import ROOT, Attempt
 
 Random = np.random.Generator
 SAMPLE = ROOT / "data" / "sample" / "sample.json.gz"
-NETWORK = ROOT / "data" / "models" / "megnet-multifidelity"
 CIF = """data_Si
 _cell_length_a 3.84
 _cell_length_b 3.84
@@ -245,8 +245,8 @@ def prepare(base: Path) -> None:
     lines = (json.dumps({"material_id": f"x-{k}", "cell": cell, **crystal}) for k, cell in enumerate(cells))
     (base / "crystals.jsonl").write_text("\n".join(lines))
     (base / "table.json").write_text(json.dumps(small_table()))
-    shutil.copytree(NETWORK, base / "network", ignore=shutil.ignore_patterns("member-[1-9]*"))
-    card = json.loads((NETWORK / "model.json").read_text())
+    shutil.copytree(model_files.BUNDLED, base / "network", ignore=shutil.ignore_patterns("member-[1-9]*"))
+    card = json.loads((model_files.BUNDLED / "model.json").read_text())
     card["sha256"] = {name: digest for name, digest in card["sha256"].items() if not name.startswith("member-")} | {
         "member-0.npz": card["sha256"]["member-0.npz"]
     }

@@ -17,7 +17,7 @@ import explore_structure
 from bandgaps import plotting
 from bandgaps.alloy import first_principles, measured_curves, quasirandom
 from bandgaps.alloy.pseudobinary import diamond
-from bandgaps.structure import neighbors
+from bandgaps.structure import model_files, neighbors
 
 WEIGHTS = SHARED / "megnet-weights"
 PUBLISHED = WEIGHTS / "mp-2018.6.1" / "band_gap_regression.hdf5"
@@ -51,8 +51,9 @@ def explored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
 
 
 def explore(folder: Path, *arguments: object) -> Result:
-    """Run the script in this process, which has loaded TensorFlow already, in a folder."""
-    result = run_here(explore_structure.main, *arguments, cwd=folder)
+    """Run the script in this process, which has loaded TensorFlow already, in a folder with `save_models`'s models."""
+    model = [] if "--model" in arguments else ["--model", model_files.BUNDLED.name]
+    result = run_here(explore_structure.main, *model, *arguments, cwd=folder)
     assert result.returncode == 0, result.stderr
     return result
 

@@ -63,5 +63,5 @@ def test_numbers_out_of_range_are_refused(flag: str, value: int) -> None:
 
 
 def test_without_a_model_the_way_to_one_is_named(tmp_path: Path) -> None:
-    result = run_here(explore_structure.main, "--max-atoms", 2, cwd=tmp_path)
-    assert_failed(result, 2, "megnet-multifidelity: no such ", "structure.py")
+    result = run_here(explore_structure.main, "--model", "megnet-own", "--max-atoms", 2, cwd=tmp_path)
+    assert_failed(result, 2, "megnet-own: no such ", "structure.py")

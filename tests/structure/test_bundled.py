@@ -18,7 +18,7 @@ from bandgaps.structure.ensemble import Model
 from bandgaps.table import storage
 from docs import examples
 
-FOLDER = ROOT / "data" / "models" / "megnet-multifidelity"
+FOLDER = model_files.BUNDLED
 CALCULATED = ("pbe", "gllbsc", "hse", "snumat")
 SYSTEM = ("Si", "Ge")
 SIGE = PseudobinaryAlloy.of_elements(SYSTEM)

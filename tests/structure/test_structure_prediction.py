@@ -149,7 +149,9 @@ def test_a_cluster_answers_as_this_process_does(
     storage.write(rows, tmp_path / "some.json.gz")
     ask = ["--weights", model, "--predict", "first.cif", "bad.cif", "some.json.gz", "--csv"]
     here = run_here(structure.main, *ask, "here.csv", cwd=tmp_path)
-    with LocalCluster(2, processes=False, protocol="tcp", dashboard_address=":0", threads_per_worker=2) as cluster:
+    with LocalCluster(
+        n_workers=2, processes=False, protocol="tcp", dashboard_address=":0", threads_per_worker=2
+    ) as cluster:
         there = run_here(structure.main, *ask, "there.csv", "--dask", cluster.scheduler_address, cwd=tmp_path)
     assert "2 of 47 crystals could not be predicted" in there.stderr and "bad.cif: not a structure" in there.stderr
     assert here.stderr == there.stderr
