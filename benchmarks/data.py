@@ -105,11 +105,11 @@ def repeated(records: pd.DataFrame, rows: int) -> pd.DataFrame:
 
 
 def grown(records: pd.DataFrame, rows: int) -> pd.DataFrame:
-    """So many rows: those of the table in random order, then varied copies of them."""
+    """So many rows: those of the table in random order, then varied copies of them, as symmetric as they are."""
     generator = np.random.default_rng(0)
     order = np.resize(generator.permutation(len(records)), rows)
     own, more = records.iloc[order[: len(records)]], records.iloc[order[len(records) :]]
-    copies = _with(more, [varied(record, generator) for record in more["structure"]])
+    copies = _with(more, [varied(record, generator, symmetric=True) for record in more["structure"]])
     return pd.concat([own, copies], ignore_index=True)
 
 
@@ -128,12 +128,21 @@ def enlarged(record: Record, generator: np.random.Generator) -> Record:
     return _record(matrix, [[{"element": symbol, "occu": 1}] for symbol in symbols], places)
 
 
-def varied(record: Record, generator: np.random.Generator) -> Record:
-    """The same crystal strained, with another origin, and with elements that changed places within their columns."""
+def varied(record: Record, generator: np.random.Generator, symmetric: bool = False) -> Record:
+    """The same crystal strained, with another origin, and with elements that changed places within their columns.
+
+    Args:
+        record: the crystal.
+        generator: of all that is random.
+        symmetric: whether the strain is the same in all directions, which keeps the symmetry.
+    """
     other: dict[str, str] = {}
     for column in COLUMNS:
         other |= dict(zip(column, generator.permutation(column).tolist(), strict=True))
-    strain = np.eye(3) + generator.uniform(-STRAIN, STRAIN, (3, 3))
+    if symmetric:
+        strain = np.eye(3) * (1 + generator.uniform(-STRAIN, STRAIN))
+    else:
+        strain = np.eye(3) + generator.uniform(-STRAIN, STRAIN, (3, 3))
     places = np.array([site["abc"] for site in record["sites"]]) + generator.random(3)
     species = [
         [{**one, "element": other.get(one["element"], one["element"])} for one in site["species"]]

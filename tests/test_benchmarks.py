@@ -122,6 +122,11 @@ def test_a_table_grows_by_varied_rows_after_its_own(sample: pd.DataFrame) -> Non
     assert rows["structure"].iloc[0] in sample["structure"].tolist()
     assert rows["structure"].iloc[len(sample)] not in sample["structure"].tolist()
     assert len(data.grown(sample, 10)) == 10
+    cells = [records.structure(record).lattice for record in rows["structure"]]
+    first = dict(zip(own, cells, strict=False))
+    for name, copy in zip(rows["material_id"].tolist()[len(sample) :], cells[len(sample) :], strict=True):
+        np.testing.assert_allclose(copy.angles, first[name].angles)
+        assert np.ptp(np.divide(copy.abc, first[name].abc)) < 1e-9
 
 
 # --------------------------------------------------------------------------------------------------------- the verdicts
