@@ -91,7 +91,7 @@ def screened(records: pd.DataFrame, formulas: int, crystals: int, folder: Path) 
     """What long lists take; see benchmarks/screening.py."""
     rows = []
     for found in screening.measured(records, formulas, crystals, folder):
-        workers = "the script alone" if found["workers"] is None else f"{found['workers']} workers"
+        workers = f"{found['workers']} worker(s)" if found["workers"] else "the script alone"
         rate = found["rows"] / found["seconds"]
         print(f"{found['rows']:,} {found['what']}, {workers}: {found['seconds']:.0f} s, {rate:,.0f}/s")
         sys.stdout.flush()

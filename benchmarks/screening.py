@@ -37,7 +37,7 @@ def measured(records: pd.DataFrame, formulas: int, crystals: int, folder: Path) 
         folder: for the lists and results.
 
     Yields:
-        `what`, `rows`, `workers` (None where the script worked alone, on all cores), `seconds`.
+        `what`, `rows`, `workers` (0 where the script worked alone, on all cores), `seconds`.
     """
     (folder / "formulas.txt").write_text("\n".join(some_formulas(formulas)))
     write_crystals(data.grown(records, crystals), folder / "crystals.jsonl")
@@ -45,7 +45,7 @@ def measured(records: pd.DataFrame, formulas: int, crystals: int, folder: Path) 
         "formulas": (formulas, ["composition.py", "--predict", "formulas.txt", "--csv", "gaps.csv"]),
         "crystals": (crystals, ["structure.py", "--predict", "crystals.jsonl", "--csv", "gaps.csv"]),
     }
-    for workers in (None, *WORKERS):
+    for workers in (0, *WORKERS):
         with cluster(workers) as address:
             for what, (rows, call) in asked.items():
                 yield {"what": what, "rows": rows, "workers": workers, "seconds": timed([*call, *address], folder)}
@@ -80,13 +80,13 @@ def summary(rows: Sequence[dict[str, Any]], seconds_to_read: float) -> dict[str,
 
 
 @contextmanager
-def cluster(workers: int | None) -> Iterator[list[str]]:
-    """The flags that name a cluster of so many workers, each on one core and with the libraries loaded; none for None.
+def cluster(workers: int) -> Iterator[list[str]]:
+    """The flags that name a cluster of so many workers, each on one core and with the libraries loaded; none for 0.
 
     Raises:
         RunError: there are fewer cores than workers.
     """
-    if workers is None:
+    if not workers:
         yield []
         return
     from distributed import Client, LocalCluster
