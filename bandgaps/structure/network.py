@@ -18,7 +18,7 @@ from bandgaps.structure import batches, threads
 from bandgaps.structure.backend import tf
 from bandgaps.structure.batches import Batch
 from bandgaps.structure.compositions import ELECTRONS, electron_counts
-from bandgaps.structure.graphs import FIRST_MIXTURE, Graphs
+from bandgaps.structure.graphs import FIRST_MIXTURE, Graphs, offsets_of
 
 LOG_2 = np.float32(np.log(2))
 BONDS_A_BATCH = 12_000  # in prediction; small enough for the processor's cache, large enough to keep it busy
@@ -273,7 +273,7 @@ def outputs_of(
         return np.stack([run(weights, batch, indices).numpy() for weights in tensors])
 
     parts = list(graphs.batches(BONDS_A_BATCH))
-    ends = np.cumsum([0, *map(len, parts)]).tolist()
+    ends = offsets_of(list(map(len, parts))).tolist()
     # A thread a batch: TensorFlow's own threads, which share each operation, take longer.
     with ThreadPoolExecutor(threads.count()) as pool:
         values = list(pool.map(of, parts, map(slice, ends[:-1], ends[1:])))
